@@ -1,0 +1,236 @@
+"""The steps of the story, from `helm install` to a rollout under load; each does one thing and returns what it saw.
+
+`demo.__main__` tells them to a person, `tests/e2e` checks them. Both drive the same cluster in the same way.
+"""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from textwrap import indent
+from typing import Any
+
+from demo.images import Images
+from demo.kubectl import Kubectl
+
+ROOT = Path(__file__).resolve().parent.parent
+SYSTEM_NAMESPACE = "llm-system"
+MINIMAL = ROOT / "examples" / "minimal.yaml"
+QUESTIONS = (
+    ("chat", "What is the capital of Norway?", "The capital of Norway is Oslo."),
+    ("translation", "translate to French: two hundred forty-seven", "deux cent quarante-sept"),
+    (
+        "summarization",
+        "summarize: Emma bought 12 lamps. The train was late. The price was 45 euros.",
+        "Emma bought 12 lamps for 45 euros.",
+    ),
+    (
+        "code",
+        "write python: a function that adds width and height",
+        "def add(width, height):\n    return width + height",
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Where the story plays: a cluster, its images and a namespace."""
+
+    kubectl: Kubectl
+    images: Images
+    namespace: str = "demo"
+
+    @property
+    def target(self) -> str:
+        """The address an application in the cluster uses."""
+        return f"demo.{self.namespace}.svc:50051"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said, and how long it took from the client's start."""
+
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """What the flowing requests counted."""
+
+    answered: int
+    failed: int
+    errors: dict[str, int]
+
+
+def install(stage: Stage) -> str:
+    """Installs the chart and waits until its pods are ready; returns the version installed."""
+    _namespace(stage, SYSTEM_NAMESPACE)
+    stage.kubectl.run(
+        "helm",
+        "upgrade",
+        "--install",
+        "llm-operator",
+        str(ROOT / "charts" / "llm-operator"),
+        "--namespace",
+        SYSTEM_NAMESPACE,
+        *stage.images.helm_values(),
+        "--set",
+        f"huggingFace.endpoint=http://hub.{stage.namespace}.svc:8080",
+        "--wait",
+        "--timeout",
+        "3m",
+        timeout=240,
+    )
+    releases = json.loads(
+        stage.kubectl.run("helm", "list", "-n", SYSTEM_NAMESPACE, "-o", "json")
+    )
+    return str(releases[0]["chart"])
+
+
+def serve_hub(stage: Stage) -> None:
+    """Starts the demo's own hub, which holds the demo model, and the client's pod."""
+    _namespace(stage, stage.namespace)
+    flow = indent((ROOT / "demo" / "flow.py").read_text(), "    ")
+    for name in ("hub.yaml", "client.yaml"):
+        text = (ROOT / "demo" / "manifests" / name).read_text()
+        manifest = Template(text).substitute(
+            HUB_IMAGE=stage.images.hub, RUNTIME_IMAGE=stage.images.runtime, FLOW_SCRIPT=flow
+        )
+        stage.kubectl.apply(manifest, "-n", stage.namespace)
+    stage.kubectl("wait", "-n", stage.namespace, "pod/hub", "pod/client", "--for=condition=Ready", "--timeout=120s")
+
+
+def apply_minimal(stage: Stage) -> str:
+    """Applies the six-line LLMDeployment; returns its text."""
+    text = MINIMAL.read_text()
+    stage.kubectl.apply(text, "-n", stage.namespace)
+    return text
+
+
+def watch_until(
+    stage: Stage, done: Callable[[dict[str, Any]], bool], show: Callable[[str], None], seconds: float
+) -> float:
+    """Shows each line of `kubectl get llmd -w` until `done` holds; returns the seconds it took."""
+    start = time.monotonic()
+    with stage.kubectl.follow("get", "llmd", "demo", "-n", stage.namespace, "-w") as lines:
+        for line in lines:
+            show(line)
+            if done(deployment(stage)):
+                return time.monotonic() - start
+            if time.monotonic() - start > seconds:
+                break
+    raise TimeoutError(f"LLMDeployment demo did not get there in {seconds:.0f} s: {blocker(stage)}")
+
+
+def deployment(stage: Stage) -> dict[str, Any]:
+    """The LLMDeployment as it is now."""
+    found: dict[str, Any] = stage.kubectl.get("llmd", "demo", "-n", stage.namespace)
+    return found
+
+
+def is_ready(found: dict[str, Any]) -> bool:
+    """Whether the object is Ready for its current generation with all replicas available."""
+    status = found.get("status", {})
+    current = status.get("observedGeneration") == found["metadata"]["generation"]
+    ready = condition(found, "Ready").get("status") == "True"
+    settled = condition(found, "Reconciling").get("status") != "True"
+    return current and ready and settled
+
+
+def condition(found: dict[str, Any], kind: str) -> dict[str, Any]:
+    """One condition of the object, or an empty dict."""
+    conditions = found.get("status", {}).get("conditions", [])
+    return next((c for c in conditions if c["type"] == kind), {})
+
+
+def blocker(stage: Stage) -> str:
+    """Reason and message of the Ready condition."""
+    ready = condition(deployment(stage), "Ready")
+    return f"{ready.get('reason')}: {ready.get('message')}"
+
+
+def ask(stage: Stage, prompt: str) -> Answer:
+    """Asks one question from the client's pod over the Service's DNS name."""
+    start = time.monotonic()
+    text = stage.kubectl(
+        "exec", "-n", stage.namespace, "client", "--",
+        "llm-runtime", "chat", stage.target, "--prompt", prompt,
+    )  # fmt: skip
+    return Answer(text.strip("\n"), time.monotonic() - start)
+
+
+def scale(stage: Stage, replicas: int) -> None:
+    """What a user does: `kubectl scale`."""
+    stage.kubectl("scale", "-n", stage.namespace, "llmd/demo", f"--replicas={replicas}")
+
+
+def serving_nodes(stage: Stage) -> tuple[str, ...]:
+    """The nodes of the ready runtime pods, sorted."""
+    pods = stage.kubectl.get(
+        "pods", "-n", stage.namespace, "-l", "app.kubernetes.io/component=runtime"
+    )["items"]
+    return tuple(sorted(pod["spec"]["nodeName"] for pod in pods if _pod_ready(pod)))
+
+
+def change_spec(stage: Stage) -> str:
+    """Changes a field that reaches the pod, so that a new revision rolls out; returns the revision before."""
+    before = str(deployment(stage)["status"]["currentRevision"])
+    patch = json.dumps({"spec": {"runtime": {"maxConcurrentSequences": 6}}})
+    stage.kubectl("patch", "-n", stage.namespace, "llmd/demo", "--type=merge", "-p", patch)
+    return before
+
+
+def rolled_out(before: str) -> Callable[[dict[str, Any]], bool]:
+    """Whether a revision other than `before` is current, stable and ready."""
+
+    def done(found: dict[str, Any]) -> bool:
+        status = found["status"]
+        moved = status.get("currentRevision") not in (None, before)
+        return moved and status.get("stableRevision") == status["currentRevision"] and is_ready(found)
+
+    return done
+
+
+class FlowingRequests:
+    """Requests from the client's pod that flow while something else happens."""
+
+    def __init__(self, stage: Stage, seconds: int) -> None:
+        self._process = stage.kubectl.start(
+            "exec", "-i", "-n", stage.namespace, "client", "--",
+            "python", "/scripts/flow.py", stage.target, "--seconds", str(seconds),
+        )  # fmt: skip
+
+    def stop(self) -> Flow:
+        """Lets the last requests finish and returns the counts."""
+        output, _ = self._process.communicate("", timeout=60)
+        found = json.loads(output.strip().splitlines()[-1])
+        return Flow(found["answered"], found["failed"], found["errors"])
+
+
+def remove(stage: Stage) -> None:
+    """Deletes the LLMDeployment; its children go with it."""
+    stage.kubectl("delete", "llmd", "demo", "-n", stage.namespace, "--ignore-not-found")
+
+
+def _namespace(stage: Stage, name: str) -> None:
+    """Creates a namespace in which only restricted pods may run."""
+    stage.kubectl.apply(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Namespace",
+                "metadata": {
+                    "name": name,
+                    "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+                },
+            }
+        )
+    )
+
+
+def _pod_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
