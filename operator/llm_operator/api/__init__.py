@@ -1,0 +1,1 @@
+"""The LLMDeployment API: typed spec and conditions. Pure."""

@@ -1,0 +1,221 @@
+"""The typed LLMDeployment: what `crds/llmdeployments.yaml` admits, parsed and defaulted.
+
+The API server validates (structural schema and CEL); this module types, defaults and normalises,
+and refuses what an API server with an older CRD let through. Nothing here raises on a user's
+object: what cannot be read becomes `LLMDeployment.invalid`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.alias_generators import to_camel
+
+from llm_operator.api.source import Source, parse_uri
+
+GROUP = "llm-operator.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "LLMDeployment"
+PLURAL = "llmdeployments"
+
+JSON = dict[str, Any]
+
+
+class _Fields(BaseModel):
+    """A part of the spec: camelCase outside, frozen, nothing unknown."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+    )
+
+
+class HuggingFaceSource(_Fields):
+    repo: str
+    revision: str = ""
+    endpoint: str = ""
+
+
+class ClaimSource(_Fields):
+    claim_name: str
+    path: str = ""
+
+
+class HttpSource(_Fields):
+    url: str
+    sha256: str
+
+
+class SourceSpec(_Fields):
+    """Exactly one of the four; `uri` is the short form of the others."""
+
+    uri: str | None = None
+    hugging_face: HuggingFaceSource | None = None
+    persistent_volume_claim: ClaimSource | None = None
+    http: HttpSource | None = None
+
+    @model_validator(mode="after")
+    def _is_one_readable_source(self) -> "SourceSpec":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("exactly one of uri, huggingFace, persistentVolumeClaim, http")
+        self.resolve()
+        return self
+
+    def resolve(self) -> Source:
+        """The normalised source, however it was written."""
+        if self.hugging_face is not None:
+            revision = f"@{self.hugging_face.revision}" if self.hugging_face.revision else ""
+            return parse_uri(f"hf://{self.hugging_face.repo}{revision}", self.hugging_face.endpoint)
+        if self.persistent_volume_claim is not None:
+            claim = self.persistent_volume_claim
+            return parse_uri(f"pvc://{claim.claim_name}/{claim.path.lstrip('/')}")
+        if self.http is not None:
+            return parse_uri(f"{self.http.url}#sha256={self.http.sha256}")
+        return parse_uri(self.uri or "")
+
+
+class ExportSpec(_Fields):
+    precision: Literal["auto", "fp32"] = "auto"
+    resources: JSON | None = None
+
+
+class ArtifactSpec(_Fields):
+    mode: Literal["Fetch", "ImageVolume"] = "Fetch"
+
+
+class SecretReference(_Fields):
+    name: str
+
+
+class CredentialsSpec(_Fields):
+    secret_ref: SecretReference
+
+
+class ModelSpec(_Fields):
+    source: SourceSpec
+    name: str | None = None
+    export: ExportSpec = ExportSpec()
+    artifact: ArtifactSpec = ArtifactSpec()
+    credentials: CredentialsSpec | None = None
+
+
+class RuntimeSpec(_Fields):
+    image: str | None = None
+    image_pull_policy: Literal["Always", "IfNotPresent", "Never"] | None = None
+    env: tuple[JSON, ...] = ()
+    env_from: tuple[JSON, ...] = ()
+    resources: JSON = Field(default_factory=dict)
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    max_context_length: int | None = Field(default=None, ge=1)
+    max_concurrent_sequences: int | None = Field(default=None, ge=1)
+    max_queue: int | None = Field(default=None, ge=0)
+    max_queued_tokens: int | None = Field(default=None, ge=1)
+
+
+class RolloutSpec(_Fields):
+    strategy: Literal["RollingUpdate"] = "RollingUpdate"
+    max_surge: int = Field(default=1, ge=1)
+    progress_deadline_seconds: int = Field(default=1800, ge=1)
+    startup_timeout_seconds: int = Field(default=1800, ge=10)
+    revision_history_limit: int = Field(default=5, ge=0)
+
+
+class DrainSpec(_Fields):
+    timeout_seconds: int = Field(default=300, ge=0)
+
+
+class ServiceSpec(_Fields):
+    type: Literal["ClusterIP", "NodePort", "LoadBalancer"] = "ClusterIP"
+    port: int = Field(default=50051, ge=1024, le=65535)
+    annotations: dict[str, str] = Field(default_factory=dict)
+
+
+class RoutingSpec(_Fields):
+    request_timeout_seconds: int = Field(default=600, ge=1)
+    max_connection_age_seconds: int = Field(default=600, ge=1)
+
+
+class DisruptionSpec(_Fields):
+    max_unavailable: int | str = 1
+
+
+class IdentitySpec(_Fields):
+    service_account_name: str | None = None
+    image_pull_secrets: tuple[SecretReference, ...] = ()
+
+
+class SchedulingSpec(_Fields):
+    node_selector: dict[str, str] = Field(default_factory=dict)
+    tolerations: tuple[JSON, ...] = ()
+    affinity: JSON | None = None
+    topology_spread_constraints: tuple[JSON, ...] | None = None
+    """None takes the operator's soft spread over nodes; an empty list asks for none."""
+    priority_class_name: str | None = None
+    runtime_class_name: str | None = None
+
+
+class LLMDeploymentSpec(_Fields):
+    model: ModelSpec
+    runtime: RuntimeSpec = RuntimeSpec()
+    replicas: int = Field(default=1, ge=0)
+    rollout: RolloutSpec = RolloutSpec()
+    drain: DrainSpec = DrainSpec()
+    service: ServiceSpec = ServiceSpec()
+    routing: RoutingSpec = RoutingSpec()
+    disruption: DisruptionSpec = DisruptionSpec()
+    identity: IdentitySpec = IdentitySpec()
+    scheduling: SchedulingSpec = SchedulingSpec()
+    suspend: bool = False
+
+    @property
+    def wanted_replicas(self) -> int:
+        """Serving pods that there should be, without surge."""
+        return 0 if self.suspend else self.replicas
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LLMDeployment:
+    """One object as read from the API server."""
+
+    name: str
+    namespace: str
+    uid: str
+    generation: int
+    spec: LLMDeploymentSpec | None
+    """None where `invalid` says why."""
+    invalid: str | None = None
+    """One sentence that names the field."""
+    is_being_deleted: bool = False
+    status: Mapping[str, Any]
+    """As stored; empty where there is none."""
+
+
+def parse_llmdeployment(manifest: Mapping[str, Any]) -> LLMDeployment:
+    """The typed object of a raw one. Never raises on a bad spec: see `LLMDeployment.invalid`."""
+    metadata = manifest["metadata"]
+    spec, invalid = _parse_spec(manifest.get("spec") or {})
+    return LLMDeployment(
+        name=metadata["name"],
+        namespace=metadata["namespace"],
+        uid=metadata["uid"],
+        generation=metadata.get("generation", 1),
+        spec=spec,
+        invalid=invalid,
+        is_being_deleted="deletionTimestamp" in metadata,
+        status=manifest.get("status") or {},
+    )
+
+
+def _parse_spec(raw: Mapping[str, Any]) -> tuple[LLMDeploymentSpec | None, str | None]:
+    try:
+        return LLMDeploymentSpec.model_validate(raw), None
+    except ValidationError as error:
+        return None, "; ".join(_sentence(dict(e)) for e in error.errors(include_url=False))
+
+
+def _sentence(error: Mapping[str, Any]) -> str:
+    where = ".".join(["spec", *(str(part) for part in error["loc"])])
+    if error["type"] == "extra_forbidden":
+        return f"{where}: this version of the operator does not know the field: upgrade it"
+    return f"{where}: {str(error['msg']).removeprefix('Value error, ')}"

@@ -1,0 +1,1 @@
+"""One reconcile of an LLMDeployment: observe -> plan -> apply -> report."""

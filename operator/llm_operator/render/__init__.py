@@ -1,0 +1,1 @@
+"""The desired children, one Kubernetes object per file. Pure."""
