@@ -24,6 +24,9 @@ class Images:
         """Reads what `make images` wrote."""
         found: Mapping[str, Mapping[str, str]] = json.loads(path.read_text())
         return cls(
-            **{name: found[name]["reference"] for name in ("operator", "exporter", "runtime", "registry", "hub")},
+            **{
+                name: found[name]["reference"]
+                for name in ("operator", "exporter", "runtime", "registry", "hub")
+            },
             archives=tuple(Path(entry["archive"]) for entry in found.values()),
         )

@@ -34,7 +34,9 @@ class Kubectl:
             check=False,
         )
         if done.returncode != 0:
-            raise CommandError(f"{' '.join(argv[:6])}: {done.stderr.strip() or done.stdout.strip()}")
+            raise CommandError(
+                f"{' '.join(argv[:6])}: {done.stderr.strip() or done.stdout.strip()}"
+            )
         return done.stdout
 
     def __call__(self, *arguments: str, stdin: str | None = None, timeout: float = 180) -> str:
@@ -51,11 +53,10 @@ class Kubectl:
 
     @contextmanager
     def follow(self, *arguments: str) -> Iterator[Iterator[str]]:
-        """The lines of a kubectl command that goes on until the block ends (`get -w`, `logs -f`)."""
+        """The lines of a kubectl command that goes on until the block ends (`get -w`)."""
         process = self.start(*arguments)
-        assert process.stdout is not None
         try:
-            yield (line.rstrip("\n") for line in process.stdout)
+            yield (line.rstrip("\n") for line in process.stdout or ())
         finally:
             process.terminate()
             process.communicate(timeout=10)

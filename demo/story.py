@@ -1,6 +1,7 @@
-"""The steps of the story, from `helm install` to a rollout under load; each does one thing and returns what it saw.
+"""The steps of the story, from `helm install` to a rollout under load.
 
-`demo.__main__` tells them to a person, `tests/e2e` checks them. Both drive the same cluster in the same way.
+Each does one thing and returns what it saw. `demo.__main__` tells them to a person, `tests/e2e`
+checks them; both drive the same cluster in the same way.
 """
 
 import json
@@ -36,16 +37,17 @@ QUESTIONS = (
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """Where the story plays: a cluster, its images and a namespace."""
+    """Where the story plays: a cluster, its images, a namespace and the LLMDeployment's name."""
 
     kubectl: Kubectl
     images: Images
     namespace: str = "demo"
+    name: str = "demo"
 
     @property
     def target(self) -> str:
         """The address an application in the cluster uses."""
-        return f"demo.{self.namespace}.svc:50051"
+        return f"{self.name}.{self.namespace}.svc:50051"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +86,7 @@ def install(stage: Stage) -> str:
         "3m",
         timeout=240,
     )
-    releases = json.loads(
-        stage.kubectl.run("helm", "list", "-n", SYSTEM_NAMESPACE, "-o", "json")
-    )
+    releases = json.loads(stage.kubectl.run("helm", "list", "-n", SYSTEM_NAMESPACE, "-o", "json"))
     return str(releases[0]["chart"])
 
 
@@ -100,34 +100,47 @@ def serve_hub(stage: Stage) -> None:
             HUB_IMAGE=stage.images.hub, RUNTIME_IMAGE=stage.images.runtime, FLOW_SCRIPT=flow
         )
         stage.kubectl.apply(manifest, "-n", stage.namespace)
-    stage.kubectl("wait", "-n", stage.namespace, "pod/hub", "pod/client", "--for=condition=Ready", "--timeout=120s")
+    stage.kubectl(
+        "wait",
+        "-n",
+        stage.namespace,
+        "pod/hub",
+        "pod/client",
+        "--for=condition=Ready",
+        "--timeout=120s",
+    )
 
 
 def apply_minimal(stage: Stage) -> str:
     """Applies the six-line LLMDeployment; returns its text."""
-    text = MINIMAL.read_text()
+    text = MINIMAL.read_text().replace("{name: demo}", f"{{name: {stage.name}}}")
     stage.kubectl.apply(text, "-n", stage.namespace)
     return text
 
 
 def watch_until(
-    stage: Stage, done: Callable[[dict[str, Any]], bool], show: Callable[[str], None], seconds: float
+    stage: Stage,
+    done: Callable[[dict[str, Any]], bool],
+    show: Callable[[str], None],
+    seconds: float,
 ) -> float:
     """Shows each line of `kubectl get llmd -w` until `done` holds; returns the seconds it took."""
     start = time.monotonic()
-    with stage.kubectl.follow("get", "llmd", "demo", "-n", stage.namespace, "-w") as lines:
+    with stage.kubectl.follow("get", "llmd", stage.name, "-n", stage.namespace, "-w") as lines:
         for line in lines:
             show(line)
             if done(deployment(stage)):
                 return time.monotonic() - start
             if time.monotonic() - start > seconds:
                 break
-    raise TimeoutError(f"LLMDeployment demo did not get there in {seconds:.0f} s: {blocker(stage)}")
+    raise TimeoutError(
+        f"LLMDeployment {stage.name} did not get there in {seconds:.0f} s: {blocker(stage)}"
+    )
 
 
 def deployment(stage: Stage) -> dict[str, Any]:
     """The LLMDeployment as it is now."""
-    found: dict[str, Any] = stage.kubectl.get("llmd", "demo", "-n", stage.namespace)
+    found: dict[str, Any] = stage.kubectl.get("llmd", stage.name, "-n", stage.namespace)
     return found
 
 
@@ -164,22 +177,35 @@ def ask(stage: Stage, prompt: str) -> Answer:
 
 def scale(stage: Stage, replicas: int) -> None:
     """What a user does: `kubectl scale`."""
-    stage.kubectl("scale", "-n", stage.namespace, "llmd/demo", f"--replicas={replicas}")
+    stage.kubectl("scale", "-n", stage.namespace, f"llmd/{stage.name}", f"--replicas={replicas}")
+
+
+def is_scaled(replicas: int) -> Callable[[dict[str, Any]], bool]:
+    """Whether as many replicas as wished are ready."""
+
+    def done(found: dict[str, Any]) -> bool:
+        return is_ready(found) and found["status"].get("readyReplicas") == replicas
+
+    return done
 
 
 def serving_nodes(stage: Stage) -> tuple[str, ...]:
     """The nodes of the ready runtime pods, sorted."""
     pods = stage.kubectl.get(
-        "pods", "-n", stage.namespace, "-l", "app.kubernetes.io/component=runtime"
+        "pods",
+        "-n",
+        stage.namespace,
+        "-l",
+        f"llm-operator.dev/deployment={stage.name},app.kubernetes.io/component=runtime",
     )["items"]
     return tuple(sorted(pod["spec"]["nodeName"] for pod in pods if _pod_ready(pod)))
 
 
 def change_spec(stage: Stage) -> str:
-    """Changes a field that reaches the pod, so that a new revision rolls out; returns the revision before."""
+    """Changes a field that reaches the pod, which makes a new revision; returns the one before."""
     before = str(deployment(stage)["status"]["currentRevision"])
     patch = json.dumps({"spec": {"runtime": {"maxConcurrentSequences": 6}}})
-    stage.kubectl("patch", "-n", stage.namespace, "llmd/demo", "--type=merge", "-p", patch)
+    stage.kubectl("patch", "-n", stage.namespace, f"llmd/{stage.name}", "--type=merge", "-p", patch)
     return before
 
 
@@ -189,7 +215,9 @@ def rolled_out(before: str) -> Callable[[dict[str, Any]], bool]:
     def done(found: dict[str, Any]) -> bool:
         status = found["status"]
         moved = status.get("currentRevision") not in (None, before)
-        return moved and status.get("stableRevision") == status["currentRevision"] and is_ready(found)
+        return (
+            moved and status.get("stableRevision") == status["currentRevision"] and is_ready(found)
+        )
 
     return done
 
@@ -211,8 +239,8 @@ class FlowingRequests:
 
 
 def remove(stage: Stage) -> None:
-    """Deletes the LLMDeployment; its children go with it."""
-    stage.kubectl("delete", "llmd", "demo", "-n", stage.namespace, "--ignore-not-found")
+    """Deletes the LLMDeployment; the garbage collector takes its children."""
+    stage.kubectl("delete", "llmd", stage.name, "-n", stage.namespace, "--ignore-not-found")
 
 
 def _namespace(stage: Stage, name: str) -> None:

@@ -1,0 +1,115 @@
+"""`make demo`: shows the product to a person, step by step, on a real cluster."""
+
+import time
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.syntax import Syntax
+
+from demo import story
+from demo.target import prepare
+
+NEXT = """\
+[bold]Try next[/bold]
+  eval "$(make -s cluster-env)"         a shell with kubectl, helm and grpcurl on this cluster
+  kubectl get llmd -A -o wide           the whole picture
+  kubectl describe llmd demo -n demo    conditions and events
+  kubectl exec -it -n demo client -- llm-runtime chat demo.demo.svc:50051
+                                        talk to the model
+  kubectl delete llmd demo -n demo      everything of it goes
+  make demo-down                        the cluster goes too, without a trace"""
+
+
+class Narrator:
+    """Says what happens, and when, counted from the start of the story."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        self._start = time.monotonic()
+
+    def say(self, text: str) -> None:
+        """Begins a step."""
+        minutes, seconds = divmod(int(time.monotonic() - self._start), 60)
+        self.console.print(f"\n[dim]{minutes}:{seconds:02}[/dim] [bold cyan]{text}[/bold cyan]")
+
+    def show(self, line: str) -> None:
+        """Shows one line that a command printed."""
+        self.console.print(
+            f"     [dim]{line}[/dim]", highlight=False, overflow="ignore", crop=False
+        )
+
+
+def main() -> None:
+    """Plays the story; ends with an error when a step fails."""
+    narrator = Narrator(Console(highlight=False))
+    narrator.say("A real Kubernetes: API server, two nodes with kubelet and containerd")
+    stage = prepare()
+    _install(narrator, stage)
+    _serve(narrator, stage)
+    _answer(narrator, stage)
+    _scale(narrator, stage)
+    _roll_out(narrator, stage)
+    narrator.console.print(Panel(NEXT, expand=False))
+
+
+def _install(narrator: Narrator, stage: story.Stage) -> None:
+    narrator.say("helm install: the operator, and a registry for exported models")
+    narrator.show(f"installed {story.install(stage)} in namespace {story.SYSTEM_NAMESPACE}")
+    narrator.say(
+        "A model hub of our own, which speaks the Hugging Face hub's protocol, and a client's pod"
+    )
+    story.serve_hub(stage)
+    narrator.show("pods hub and client are ready in namespace demo")
+
+
+def _serve(narrator: Narrator, stage: story.Stage) -> None:
+    narrator.say("kubectl apply: six lines")
+    narrator.console.print(
+        Syntax(story.apply_minimal(stage), "yaml", background_color="default", padding=(0, 5))
+    )
+    narrator.say("kubectl get llmd -w: download, export to ONNX, verify, push, start")
+    took = story.watch_until(stage, story.is_ready, narrator.show, 180)
+    narrator.show(f"Ready after {took:.1f} s")
+
+
+def _answer(narrator: Narrator, stage: story.Stage) -> None:
+    narrator.say(f"Four questions from a pod inside the cluster to {stage.target}")
+    for task, question, expected in story.QUESTIONS:
+        answer = story.ask(stage, question)
+        mark = (
+            "[green]exact[/green]"
+            if answer.text == expected
+            else f"[red]expected {expected!r}[/red]"
+        )
+        narrator.console.print(f"     [bold]{task}[/bold]  {question}", highlight=False)
+        for line in answer.text.splitlines():
+            narrator.console.print(f"       [yellow]{line}[/yellow]", highlight=False)
+        narrator.console.print(f"       {mark} [dim]{answer.seconds:.1f} s with kubectl exec[/dim]")
+
+
+def _scale(narrator: Narrator, stage: story.Stage) -> None:
+    narrator.say("kubectl scale --replicas=2: a second pod, from the artifact in the registry")
+    story.scale(stage, 2)
+    story.watch_until(stage, story.is_scaled(2), narrator.show, 90)
+    narrator.show(f"pods serve on {', '.join(story.serving_nodes(stage))}")
+
+
+def _roll_out(narrator: Narrator, stage: story.Stage) -> None:
+    narrator.say(
+        "A spec change while requests flow: a new revision replaces the old one when it is available"
+    )
+    flow = story.FlowingRequests(stage, 240)
+    before = story.change_spec(stage)
+    took = story.watch_until(stage, story.rolled_out(before), narrator.show, 180)
+    counted = flow.stop()
+    narrator.show(f"Rolled out in {took:.1f} s")
+    colour = "green" if counted.failed == 0 and counted.answered else "red"
+    narrator.console.print(
+        f"     [{colour}]{counted.answered} requests answered, {counted.failed} failed[/{colour}]"
+    )
+    if colour == "red":
+        raise SystemExit(f"requests failed during the rollout: {counted.errors}")
+
+
+if __name__ == "__main__":
+    main()
