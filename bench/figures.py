@@ -1,4 +1,4 @@
-"""What a benchmark reports: one figure per line, a table for people and build/bench/NAME.json for machines."""
+"""What a benchmark reports: a table for people and build/bench/NAME.json for machines."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,7 +16,7 @@ FOLDER = Path(__file__).resolve().parent.parent / "build" / "bench"
 class Figure:
     """One measured value.
 
-    target: the value to reach; None where the figure is only told. better: which side of the target is good.
+    target: the value to reach; None where the figure is only told. better: which side is good.
     peers: the same measurement of other ways, in the same unit and run.
     """
 

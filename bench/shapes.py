@@ -1,4 +1,4 @@
-"""Random checkpoints of a known shape, written without torch: speed depends on the shape, not on what the weights say.
+"""Random checkpoints of a known shape, written without torch: speed depends on the shape alone.
 
 Every layer gets weights of its own, because ONNX Runtime stores identical initializers once.
 """
@@ -37,7 +37,7 @@ HALF_BILLION = Shape(151936, 896, 4864, 24, 14, 2, 4096)
 
 
 def write_checkpoint(shape: Shape, folder: Path) -> None:
-    """Writes config.json, model.safetensors and tokenizer.json of a Llama-shaped model with tied embeddings."""
+    """Writes the checkpoint and tokenizer of a Llama-shaped model with tied embeddings."""
     folder.mkdir(parents=True, exist_ok=True)
     save_file(dict(_tensors(shape)), folder / "model.safetensors")
     (folder / "config.json").write_text(json.dumps(_config(shape), indent=1))

@@ -1,1 +1,1 @@
-"""The product shown on a real cluster: the same steps are the cluster story that the tests check."""
+"""The product shown on a real cluster: the same steps that the end-to-end tests check."""

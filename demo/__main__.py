@@ -96,7 +96,7 @@ def _scale(narrator: Narrator, stage: story.Stage) -> None:
 
 def _roll_out(narrator: Narrator, stage: story.Stage) -> None:
     narrator.say(
-        "A spec change while requests flow: a new revision replaces the old one when it is available"
+        "A spec change while requests flow: the new revision takes over when it is available"
     )
     flow = story.FlowingRequests(stage, 240)
     before = story.change_spec(stage)

@@ -1,4 +1,4 @@
-"""Keeps requests flowing from inside the cluster and counts them; runs in a pod, on the client alone.
+"""Keeps requests flowing from inside the cluster and counts them; needs the client alone.
 
 Ends when its standard input closes, or after --seconds, and prints one JSON line:
 {"answered": N, "failed": N, "errors": {code: N}, "pods": N}.

@@ -1,4 +1,4 @@
-"""The images of the story: built here for the local cluster, or pushed to the registry of an existing one."""
+"""The images of the story: built for the local cluster, or pushed for an existing one."""
 
 import json
 from collections.abc import Mapping

@@ -25,3 +25,24 @@ def stage(cluster: story.Stage, request: pytest.FixtureRequest) -> Iterator[stor
     own = replace(cluster, name=f"t-{digest}")
     yield own
     story.remove(own)
+
+
+@pytest.fixture
+def serving(stage: story.Stage) -> story.Stage:
+    """A stage whose LLMDeployment is Ready with one pod."""
+    story.apply_minimal(stage)
+    story.watch_until(stage, story.is_ready, print, 180)
+    return stage
+
+
+@pytest.fixture
+def operator_down(cluster: story.Stage) -> Iterator[None]:
+    """No operator runs during the test."""
+    deployment = ("deployment/llm-operator", "-n", story.SYSTEM_NAMESPACE)
+    label = "--selector=app.kubernetes.io/component=operator"
+    replicas = cluster.kubectl.get(*deployment)["spec"]["replicas"]
+    cluster.kubectl("scale", *deployment, "--replicas=0")
+    cluster.kubectl("wait", "pod", label, "-n", story.SYSTEM_NAMESPACE, "--for=delete")
+    yield
+    cluster.kubectl("scale", *deployment, f"--replicas={replicas}")
+    cluster.kubectl("rollout", "status", *deployment, "--timeout=90s")

@@ -6,18 +6,6 @@ from demo import story
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
-def silent(_line: str) -> None:
-    """Shows nothing: the tests look at the object, not at the table."""
-
-
-@pytest.fixture
-def serving(stage: story.Stage) -> story.Stage:
-    """A stage whose LLMDeployment is Ready with one pod."""
-    story.apply_minimal(stage)
-    story.watch_until(stage, story.is_ready, silent, 180)
-    return stage
-
-
 def test_six_lines_become_a_model_that_answers_every_task_exactly(serving: story.Stage) -> None:
     """One question a task, from a pod in the cluster over the Service's name."""
     answers = {task: story.ask(serving, question).text for task, question, _ in story.QUESTIONS}
@@ -27,7 +15,7 @@ def test_six_lines_become_a_model_that_answers_every_task_exactly(serving: story
 def test_scaling_to_two_puts_a_pod_on_each_node(serving: story.Stage) -> None:
     """The artifact comes from the registry, so no node is special."""
     story.scale(serving, 2)
-    story.watch_until(serving, story.is_scaled(2), silent, 90)
+    story.watch_until(serving, story.is_scaled(2), print, 90)
     assert len(set(story.serving_nodes(serving))) == 2
 
 
@@ -35,7 +23,7 @@ def test_a_spec_change_rolls_out_while_requests_flow_and_none_fails(serving: sto
     """The old revision leaves only when the new one is available, in the order of a drain."""
     flow = story.FlowingRequests(serving, 240)
     before = story.change_spec(serving)
-    story.watch_until(serving, story.rolled_out(before), silent, 180)
+    story.watch_until(serving, story.rolled_out(before), print, 180)
     counted = flow.stop()
     assert counted.answered > 0
     assert counted.failed == 0, counted.errors
