@@ -1,0 +1,227 @@
+"""The engine's one thread: drain the inbox, step, publish. Everything else talks to it through two
+calls, submit and abort.
+
+The thread owns all requests. When the backend fails, nothing in the caches can be trusted: every
+request ends, `ended` carries the error, and the process is expected to exit.
+"""
+
+import asyncio
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+
+from llm_runtime.backend.base import Backend, CacheShape, StepInput, StepRow
+from llm_runtime.engine.batch import Batch, Load
+from llm_runtime.engine.channel import Channel, wake
+from llm_runtime.engine.observer import Observer
+from llm_runtime.engine.rate import Rates, RateWindow
+from llm_runtime.engine.request import End, Ending, Request
+from llm_runtime.engine.scheduler import Budget
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class EngineConfig:
+    """How the engine works.
+
+    Attributes:
+        shape: room for sequences.
+        budget: prompt tokens of a step; none larger than the shape's chunk.
+        unread_tokens: tokens a client may leave unread before its request is ended.
+    """
+
+    shape: CacheShape
+    budget: Budget
+    unread_tokens: int = 2048
+
+
+@dataclass(frozen=True, slots=True)
+class _Submit:
+    request: Request
+    channel: Channel
+    submitted: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Abort:
+    request_id: str | None
+    end: End
+
+
+class _Stop:
+    """Ends the thread after what is in the inbox before it."""
+
+
+_Message = _Submit | _Abort | _Stop
+_DEAD = End(Ending.ENGINE_DEAD, detail="The engine has stopped")
+
+
+class Engine:
+    """A backend with a thread.
+
+    `ready` is done once the model is loaded and one step ran, `ended` when the thread is over; both
+    carry the error if there was one.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        config: EngineConfig,
+        observer: Observer,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.config = config
+        self.ready: Future[None] = Future()
+        self.ended: Future[None] = Future()
+        self._backend = backend
+        self._clock = clock
+        self._observer = observer
+        self._batch: Batch[Channel] = Batch(backend, config.shape, config.budget, observer, clock)
+        self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._load = Load()  # of the batch, as of the last step; the inbox is counted apart
+        self._arrived = Load()
+        self._window = RateWindow()
+        self._step_started: float | None = None
+        self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
+
+    def start(self) -> None:
+        """Starts loading, in the engine's thread."""
+        self._thread.start()
+
+    def submit(self, request: Request) -> Channel:
+        """Hands a request over and returns where its tokens arrive.
+
+        Called in the event loop of the reader.
+        """
+        channel = Channel(asyncio.get_running_loop(), self.config.unread_tokens)
+        with self._lock:
+            if not self.ended.done():
+                self._arrived = _plus(self._arrived, 1, len(request.prompt))
+                self._inbox.put(_Submit(request, channel, self._clock()))
+                return channel
+        channel.close(_DEAD)
+        channel.notify()
+        return channel
+
+    def abort(self, request_id: str, why: Ending) -> None:
+        """Ends a request before the next step; nothing happens when it has ended already."""
+        self._inbox.put(_Abort(request_id, End(why)))
+
+    def abort_all(self, why: Ending) -> None:
+        """Ends every request before the next step."""
+        self._inbox.put(_Abort(None, End(why)))
+
+    def stop(self) -> None:
+        """Ends the thread, and all requests with it, before the next step. `ended` tells when."""
+        self._inbox.put(_Stop())
+
+    @property
+    def load(self) -> Load:
+        """The load now: as of the last step, with all that was submitted since."""
+        with self._lock:
+            return _plus(self._load, self._arrived.waiting, self._arrived.tokens_queued)
+
+    @property
+    def rates(self) -> Rates:
+        """Rates over the last ten seconds."""
+        with self._lock:
+            return self._window.rates(self._clock())
+
+    def stalled_seconds(self) -> float:
+        """Seconds that the step in progress has taken so far; 0 between steps."""
+        started = self._step_started
+        return 0.0 if started is None else max(0.0, self._clock() - started)
+
+    def _run(self) -> None:
+        try:
+            self._load_model()
+            while self._drain():
+                self._step()
+        except Exception as error:  # whatever it was, the thread must not end in silence
+            log.exception("Engine failed")
+            self._finish(error)
+        else:
+            self._finish(None)
+
+    def _load_model(self) -> None:
+        self._backend.load()
+        self._backend.step(StepInput((StepRow(slot=0, start=0, tokens=(0,)),)))
+        self.ready.set_result(None)
+
+    def _drain(self) -> bool:
+        """Takes in all messages, waiting for one while there is nothing to step; False to stop."""
+        messages = self._wait_for_message() if self._batch.is_idle else []
+        messages += self._take_messages()
+        goes_on = not any(isinstance(message, _Stop) for message in messages)
+        for message in messages:
+            self._take_in(message)
+        submits = [message for message in messages if isinstance(message, _Submit)]
+        tokens = sum(len(submit.request.prompt) for submit in submits)
+        with self._lock:
+            self._arrived = _plus(self._arrived, -len(submits), -tokens)
+            self._load = self._batch.load
+        wake(self._batch.take_news())
+        return goes_on
+
+    def _wait_for_message(self) -> list[_Message]:
+        self._batch.check_integrity()
+        return [self._inbox.get()]
+
+    def _take_messages(self) -> list[_Message]:
+        """All messages there are."""
+        messages: list[_Message] = []
+        try:
+            while True:
+                messages.append(self._inbox.get_nowait())
+        except queue.Empty:
+            return messages
+
+    def _take_in(self, message: _Message) -> None:
+        match message:
+            case _Submit(request, channel, submitted):
+                self._batch.add(request, channel, submitted)
+            case _Abort(None, end):
+                self._batch.abort_all(end)
+            case _Abort(str() as request_id, end):
+                self._batch.abort(request_id, end)
+
+    def _step(self) -> None:
+        if self._batch.is_idle:
+            return
+        self._step_started = self._clock()
+        report = self._batch.step()
+        self._step_started = None
+        wake(self._batch.take_news())
+        with self._lock:
+            self._load = self._batch.load
+            self._window.add(self._clock(), report.generated_tokens, report.seconds)
+        self._observer.step(report)
+
+    def _finish(self, error: Exception | None) -> None:
+        """Ends all requests, those that nobody took in included, and says so."""
+        self._step_started = None
+        with self._lock:  # from here on `submit` answers by itself
+            if error is None:
+                self.ended.set_result(None)
+            else:
+                self.ended.set_exception(error)
+                if not self.ready.done():
+                    self.ready.set_exception(error)
+        for message in self._take_messages():
+            if isinstance(message, _Submit):
+                self._take_in(message)
+        self._batch.abort_all(_DEAD)
+        wake(self._batch.take_news())
+        with self._lock:
+            self._load = self._arrived = Load()
+        self._backend.close()
+
+
+def _plus(load: Load, requests: int, tokens: int) -> Load:
+    return replace(load, waiting=load.waiting + requests, tokens_queued=load.tokens_queued + tokens)
