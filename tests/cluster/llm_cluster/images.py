@@ -1,0 +1,69 @@
+"""The cluster's own images, built FROM scratch, and importing archives into both nodes."""
+
+import platform
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from llm_cluster import image_archive
+from llm_cluster.build import Programs
+from llm_cluster.command import run
+from llm_cluster.image_archive import Contents
+from llm_cluster.layout import Layout, Node
+
+PREFIX = "localhost/llm-operator-cluster"
+_IMPORT_SECONDS = 600.0
+_ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+
+
+def program_image(programs: Programs, cache: Path, name: str) -> Path:
+    """The archive with the program ``name`` and nothing else; written once per build of it."""
+    folder = programs.folders[name]
+    archive = cache / "images" / f"{name}-{folder.name}.tar"
+    contents = Contents((f"/{name}",), files={name: folder / name}, empty=("tmp",))
+    return _written(archive, name, contents)
+
+
+def busybox_image(cache: Path) -> Path:
+    """The archive of an image with a shell, from Debian's busybox-static, not installed here."""
+    program = _busybox(cache)
+    applets = run([program, "--list"]).split()
+    contents = Contents(
+        ("/bin/sh",),
+        files={"bin/busybox": program},
+        links={f"bin/{name}": "busybox" for name in applets if name != "busybox"},
+        empty=("tmp",),
+    )
+    return _written(cache / "images" / "busybox.tar", "busybox", contents)
+
+
+def _written(archive: Path, name: str, contents: Contents) -> Path:
+    if not archive.exists():
+        archive.parent.mkdir(parents=True, exist_ok=True)
+        architecture = _ARCHITECTURES.get(platform.machine(), platform.machine())
+        image_archive.write(archive, f"{PREFIX}/{name}:1", contents, architecture)
+    return archive
+
+
+def _busybox(cache: Path) -> Path:
+    folder = cache / "images" / "busybox-static"
+    program = folder / "root/bin/busybox"
+    if not program.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        run(["apt-get", "download", "-q", "busybox-static"], cwd=folder)
+        for package in folder.glob("*.deb"):
+            run(["dpkg-deb", "-x", package, folder / "root"])
+    return program
+
+
+def load(layout: Layout, ctr: Path, archives: Iterable[Path]) -> None:
+    """Imports image archives (docker-archive or OCI) into every node's containerd."""
+    paths = list(archives)
+    with ThreadPoolExecutor(len(layout.nodes)) as pool:
+        list(pool.map(lambda node: _import(node, ctr, paths), layout.nodes))
+
+
+def _import(node: Node, ctr: Path, archives: list[Path]) -> None:
+    for archive in archives:
+        address = ["--address", str(node.containerd_socket), "--namespace", "k8s.io"]
+        run([ctr, *address, "images", "import", archive], timeout=_IMPORT_SECONDS)

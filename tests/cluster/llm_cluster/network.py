@@ -1,0 +1,70 @@
+"""Bridges and routes: one bridge for each node, and no way out for any cluster address.
+
+Service and pod addresses are private ranges that a default route would carry away. So the Service
+network is routed to the first bridge (where kube-proxy's rewriting finds the pod, and without it
+the packet dies) and the whole pod range is blackholed; the bridges' narrower routes win.
+"""
+
+import json
+from dataclasses import dataclass
+
+from llm_cluster.command import run, succeeds
+from llm_cluster.errors import ClusterError
+from llm_cluster.layout import POD_NETWORK, SERVICE_NETWORK, Layout
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route in the main table: destination and what ``ip route`` calls it with."""
+
+    destination: str
+    command: tuple[str, ...]
+
+
+def routes(layout: Layout) -> tuple[Route, ...]:
+    """The routes that keep the cluster's packets on the machine."""
+    bridge = layout.nodes[0].bridge
+    return (
+        Route(SERVICE_NETWORK, (SERVICE_NETWORK, "dev", bridge)),
+        Route(POD_NETWORK, ("blackhole", POD_NETWORK)),
+    )
+
+
+def create(layout: Layout) -> None:
+    """The routes come right after the first bridge, before anything can send."""
+    for node in layout.nodes:
+        run(["ip", "link", "add", node.bridge, "type", "bridge"])
+        run(["ip", "address", "add", f"{node.address}/24", "dev", node.bridge])
+        run(["ip", "link", "set", node.bridge, "up"])
+    for route in routes(layout):
+        run(["ip", "route", "add", *route.command])
+
+
+def existing_bridges(layout: Layout) -> list[str]:
+    """Those of our bridges that are there."""
+    bridges = [node.bridge for node in layout.nodes]
+    return [name for name in bridges if succeeds(["ip", "link", "show", name])]
+
+
+def remove(layout: Layout) -> None:
+    """Removes what is there of bridges and routes."""
+    present = run(["ip", "route", "show"])
+    for route in routes(layout):
+        if any(line.startswith(" ".join(route.command)) for line in present.splitlines()):
+            run(["ip", "route", "delete", *route.command])
+    for name in existing_bridges(layout):
+        run(["ip", "link", "delete", name])
+
+
+def check_free(layout: Layout) -> None:
+    """Raises ClusterError when one of the cluster's networks is in use by something else."""
+    ours = {node.bridge for node in layout.nodes}
+    listing = json.loads(run(["ip", "-json", "route", "show", "table", "all"]) or "[]")
+    for route in listing:
+        destination = str(route.get("dst", ""))
+        if destination.startswith(("10.96.", "10.244.")) and route.get("dev") not in ours:
+            raise ClusterError(
+                f"the machine already routes {destination} (device {route.get('dev')}), which the "
+                f"cluster needs for {SERVICE_NETWORK} and {POD_NETWORK}: stop what uses it "
+                "(another Kubernetes?), or name an existing cluster in KUBECONFIG instead"
+            )
