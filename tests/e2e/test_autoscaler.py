@@ -37,7 +37,7 @@ def autoscaler(stage: story.Stage) -> str:
 
 
 def test_a_real_hpa_scales_the_minimal_object_by_its_cpu(serving: story.Stage) -> None:
-    """It reads the scale subresource, finds the pods' metrics by its selector and writes replicas."""
+    """It reads the scale subresource, finds the pods by its selector and writes replicas."""
     serving.kubectl.apply(autoscaler(serving), "-n", serving.namespace)
     try:
         story.watch_until(serving, story.is_scaled(2), print, 120)
