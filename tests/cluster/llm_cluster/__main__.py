@@ -6,8 +6,9 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from llm_cluster import build, images, launch, pins, record, survey, teardown
+from llm_cluster import build, faults, images, launch, pins, record, survey, teardown
 from llm_cluster.errors import ClusterError
+from llm_cluster.layout import node_named
 from llm_cluster.progress import Progress
 from llm_cluster.record import Options
 from llm_cluster.site import Site, open_site
@@ -43,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
     stopping.add_argument("process")
     starting = _add(commands, "start", _start, "start a stopped process again")
     starting.add_argument("process")
+    for name, handler, text in (
+        ("lose", _lose, "SIGKILL a node's kubelet, runtime and containers, as a power cut would"),
+        ("restore", _restore, "start a lost node again"),
+    ):
+        _add(commands, name, handler, text).add_argument("node", choices=["node1", "node2"])
     return parser
 
 
@@ -118,6 +124,14 @@ def _stop(site: Site, chosen: argparse.Namespace) -> None:
 
 def _start(site: Site, chosen: argparse.Namespace) -> None:
     launch.start_again(site.layout, chosen.process)
+
+
+def _lose(site: Site, chosen: argparse.Namespace) -> None:
+    faults.lose(site.layout, node_named(site.layout, chosen.node))
+
+
+def _restore(site: Site, chosen: argparse.Namespace) -> None:
+    faults.restore(site.layout, node_named(site.layout, chosen.node))
 
 
 if __name__ == "__main__":

@@ -80,8 +80,7 @@ def _build_group(go: Path, spec: pins.Group, target: Path) -> None:
         out = Path(scratch) / "out"
         out.mkdir()
         env = _go_environment(Path(scratch) / "cache")
-        for binary in spec.binaries:
-            _build_binary(go, spec, binary, out / binary.name, env)
+        _build_binaries(go, spec, out, env)
         _copy_data(go, spec, out)
         out.rename(target)
 
@@ -91,14 +90,16 @@ def _go_environment(cache: Path) -> dict[str, str]:
     return {"CGO_ENABLED": "0", "GOFLAGS": "", "GOTOOLCHAIN": "local", "GOCACHE": str(cache)}
 
 
-def _build_binary(
-    go: Path, spec: pins.Group, binary: pins.Binary, target: Path, env: dict[str, str]
-) -> None:
+def _build_binaries(go: Path, spec: pins.Group, out: Path, env: dict[str, str]) -> None:
+    """One call for the whole group, so that packages and links share the processors."""
     module = pins.MODULES / spec.name
     version = pins.version_of(spec.module, (module / "go.mod").read_text())
-    flags = [*pins.FLAGS, "-ldflags", pins.link_flags(spec, version), "-o", str(target)]
-    argv = ["nice", "-n", "10", str(go), "build", *flags, binary.package]
+    flags = [*pins.FLAGS, "-ldflags", pins.link_flags(spec, version), "-o", f"{out}/"]
+    packages = [binary.package for binary in spec.binaries]
+    argv = ["nice", "-n", "10", str(go), "build", *flags, *packages]
     run(argv, cwd=module, env=env, timeout=_BUILD_SECONDS)
+    for binary in spec.binaries:
+        (out / pins.output_name(binary.package, spec.name)).rename(out / binary.name)
 
 
 def _copy_data(go: Path, spec: pins.Group, out: Path) -> None:

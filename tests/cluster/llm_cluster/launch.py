@@ -54,7 +54,7 @@ def _named(known: Record, name: str) -> Running:
 
 
 def _start(layout: Layout, name: str, command: Command) -> None:
-    env = {"PATH": command.path, "HOME": "/root", ENVIRONMENT_MARK: str(layout.run)}
+    env = {"PATH": command.path, "HOME": "/root", ENVIRONMENT_MARK: name}
     log = str(layout.logs / f"{name}.log")
     unborn = process.Identity(0, 0)
     _launch(layout, recorded(layout), Running(name, unborn, command.argv, env, log))

@@ -15,7 +15,8 @@ API_ADDRESS = "10.96.0.1"
 DNS_ADDRESS = "10.96.0.10"
 CGROUP = "llm-operator-cluster"
 ENVIRONMENT_MARK = "LLM_OPERATOR_CLUSTER"
-"""Every process we start carries this variable, so that a killed run's are recognised."""
+"""Every process we start carries this variable with the process's name as value (containerd's
+shims inherit it), so that what a killed run has left is recognised."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -170,6 +170,17 @@ def digest(spec: Group, files: dict[str, bytes], platform: str) -> str:
     return hashlib.sha256(json.dumps(recipe, sort_keys=True).encode()).hexdigest()[:20]
 
 
+def output_name(package: str, group_name: str) -> str:
+    """What ``go build`` calls the program of a main package: its last part that is no version.
+
+    A package of the group's own module (".") is called like the group.
+    """
+    if package == ".":
+        return group_name
+    parts = [part for part in package.split("/") if not re.fullmatch(r"v[0-9]+", part)]
+    return parts[-1]
+
+
 def needed_go(go_mods: list[str]) -> tuple[int, ...]:
     """The newest Go that any of the go.mod texts asks for, as numbers: (1, 26, 6)."""
     found = [re.search(r"^go (\S+)", text, re.MULTILINE) for text in go_mods]

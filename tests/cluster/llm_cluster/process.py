@@ -116,7 +116,7 @@ def _is_gone(handle: int) -> bool:
 
 
 def marked(mark: str, cgroup: str) -> list[Identity]:
-    """Processes that carry ``mark`` in their environment or live in ``cgroup``, but not us."""
+    """Processes that carry ``mark`` (see `is_marked`) or live in ``cgroup`` or below; never us."""
     found = []
     for pid in _pids():
         if pid != os.getpid() and _bears(pid, mark, cgroup):
@@ -142,11 +142,16 @@ def _bears(pid: int, mark: str, cgroup: str) -> bool:
 
 
 def is_marked(environment: bytes, mark: str) -> bool:
-    """Whether an environment block (as in /proc/PID/environ) sets the variable ``mark``."""
-    return any(entry.startswith(f"{mark}=".encode()) for entry in environment.split(b"\0"))
+    """Whether an environment block (as in /proc/PID/environ) sets ``mark``.
+
+    ``mark`` is a variable's name, or NAME=VALUE for that value only.
+    """
+    wanted = mark.encode()
+    entries = environment.split(b"\0")
+    return any(entry == wanted or entry.startswith(wanted + b"=") for entry in entries)
 
 
 def is_inside(groups: str, cgroup: str) -> bool:
-    """Whether a /proc/PID/cgroup text names ``cgroup`` (a top-level folder) or one below it."""
+    """Whether a /proc/PID/cgroup text names ``cgroup`` (without leading /) or one below it."""
     paths = [line.split(":", 2)[-1] for line in groups.splitlines()]
     return any(path == f"/{cgroup}" or path.startswith(f"/{cgroup}/") for path in paths)
