@@ -8,6 +8,12 @@ from llm_operator.render import labels, names
 from llm_operator.render.child import child
 from llm_operator.render.environment import CONTROL_PORT
 
+_OPERATOR_PODS = {
+    "app.kubernetes.io/name": "llm-operator",
+    "app.kubernetes.io/component": "operator",
+}
+"""As the chart labels them."""
+
 _DNS = {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]}
 
 
@@ -51,7 +57,8 @@ def export_network_policy(owner: LLMDeployment, settings: OperatorSettings) -> d
 
 
 def _control_from_operator(settings: OperatorSettings) -> dict[str, Any]:
-    return {"from": [_namespace(settings.namespace)], "ports": [_tcp(CONTROL_PORT)]}
+    operator = {**_namespace(settings.namespace), "podSelector": {"matchLabels": _OPERATOR_PODS}}
+    return {"from": [operator], "ports": [_tcp(CONTROL_PORT)]}
 
 
 def _registry(settings: OperatorSettings) -> dict[str, Any]:
