@@ -53,6 +53,6 @@ def _check_heads(config: ModelConfig, spec: DecoderSpec) -> None:
             f"{config.where}: num_attention_heads {spec.query_heads} is no multiple of"
             f" num_key_value_heads {spec.kv_heads}"
         )
-    # The rotary kernel works on eight features at a time.
-    if spec.head_dim % 8:
-        raise unsupported(f"{config.where}: head_dim {spec.head_dim} is no multiple of 8")
+    # GroupQueryAttention rotates sixteen features at a time.
+    if spec.head_dim % 16:
+        raise unsupported(f"{config.where}: head_dim {spec.head_dim} is no multiple of 16")
