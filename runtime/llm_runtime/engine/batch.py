@@ -202,4 +202,3 @@ class Batch(Generic[S]):
             self._slots.release(sequence.slot)
         sequence.sink.close(end)
         self._news[id(sequence.sink)] = sequence.sink
-        self._observer.ended(end.why, self._clock() - sequence.submitted)

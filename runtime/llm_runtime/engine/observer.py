@@ -1,12 +1,10 @@
 """What the engine tells about itself while it works.
 
-Called on the engine's thread, so it has to be quick.
+Called on its thread, so it has to be quick.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
-
-from llm_runtime.engine.request import Ending
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +28,6 @@ class Observer(Protocol):
     def next_token(self, seconds: float) -> None:
         """A request got another token, so long after the one before."""
 
-    def ended(self, why: Ending, seconds: float) -> None:
-        """A request left the engine, so long after it was submitted."""
-
 
 class Silent:
     """An observer that does nothing."""
@@ -44,7 +39,4 @@ class Silent:
         """Ignores it."""
 
     def next_token(self, seconds: float) -> None:
-        """Ignores it."""
-
-    def ended(self, why: Ending, seconds: float) -> None:
         """Ignores it."""

@@ -1,0 +1,68 @@
+"""Decides at once whether a request may wait.
+
+Pure: the server would rather refuse now than let everybody wait longer.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from llm_runtime.engine.batch import Load
+
+_SHORTEST_HINT_MS = 500
+_LONGEST_HINT_MS = 30_000
+
+
+class Reason(StrEnum):
+    """Which bound was reached."""
+
+    QUEUE_FULL = "queue_full"
+    QUEUED_TOKENS = "queued_tokens"
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What may wait.
+
+    Attributes:
+        slots: sequences that run at the same time.
+        max_queue: requests that may wait for a slot.
+        max_queued_tokens: prompt tokens of waiting requests together.
+    """
+
+    slots: int
+    max_queue: int
+    max_queued_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why not, in a sentence, and when it is worth another try."""
+
+    reason: Reason
+    message: str
+    retry_after_ms: int
+
+
+def admit(load: Load, prompt_tokens: int, bounds: Bounds) -> Rejection | None:
+    """Returns None when the request may be submitted.
+
+    A request that finds a free slot does not count as waiting, so max_queue 0 means "run now or be
+    refused".
+    """
+    queue = max(0, load.waiting - (bounds.slots - load.running))
+    hint = _retry_hint(queue, bounds.slots)
+    if load.waiting >= bounds.max_queue + bounds.slots - load.running:
+        message = f"The queue is full: {bounds.max_queue} requests may wait, retry in {hint} ms"
+        return Rejection(Reason.QUEUE_FULL, message, hint)
+    if load.waiting and load.tokens_queued + prompt_tokens > bounds.max_queued_tokens:
+        message = (
+            f"The queue holds {load.tokens_queued} prompt tokens, {prompt_tokens} more exceed"
+            f" {bounds.max_queued_tokens}: retry in {hint} ms or send a shorter prompt"
+        )
+        return Rejection(Reason.QUEUED_TOKENS, message, hint)
+    return None
+
+
+def _retry_hint(queue: int, slots: int) -> int:
+    """Milliseconds; grows with the rounds of slots that are ahead."""
+    return min(_LONGEST_HINT_MS, _SHORTEST_HINT_MS * (1 + queue // slots))
