@@ -36,6 +36,7 @@ def identities(layout: Layout) -> tuple[Identity, ...]:
     )
     return (
         Identity("apiserver", "kube-apiserver", hosts=(*names, "127.0.0.1", API_ADDRESS, first)),
+        Identity("etcd", "etcd", hosts=("localhost", "127.0.0.1")),
         Identity("apiserver-kubelet", "apiserver-kubelet", "system:masters"),
         Identity("admin", "admin", "system:masters"),
         Identity("kwok", "kwok", "system:masters"),

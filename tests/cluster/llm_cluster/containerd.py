@@ -25,6 +25,10 @@ state = "{node.run}/containerd"
   address = "{node.containerd_socket}"
 [plugins.'io.containerd.shim.v1.manager']
   socket_dir = "{node.run}/s"
+[plugins.'io.containerd.internal.v1.opt']
+  path = "{node.data}/opt"
+[plugins.'io.containerd.nri.v1.nri']
+  disable = true
 [plugins.'{_CRI}.images'.pinned_images]
   sandbox = "{PAUSE_IMAGE}"
 [plugins.'{_CRI}.images'.registry]
@@ -36,6 +40,7 @@ state = "{node.run}/containerd"
   [plugins.'{_CRI}.runtime'.cni]
     bin_dirs = ["{CNI_PLUGINS}"]
     conf_dir = "{node.data}/cni"
+    use_internal_loopback = true
   [plugins.'{_CRI}.runtime'.containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
     [plugins.'{_CRI}.runtime'.containerd.runtimes.runc.options]

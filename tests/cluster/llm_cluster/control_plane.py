@@ -2,16 +2,23 @@
 
 from llm_cluster.layout import POD_NETWORK, SERVICE_NETWORK, Layout
 
+ETCD_PORT = 23790
+ETCD_PEER_PORT = 23810
+_ETCD = f"https://127.0.0.1:{ETCD_PORT}"
+
 
 def etcd(layout: Layout) -> list[str]:
-    """etcd on a socket that only root reaches; without fsync, for the cluster is disposable."""
-    client = f"unix://{layout.run}/etcd.sock"
-    peer = "http://127.0.0.1:23810"
+    """etcd for holders of our certificates only; without fsync, for the cluster is disposable."""
+    peer = f"http://127.0.0.1:{ETCD_PEER_PORT}"
     return [
         "--name=etcd",
         f"--data-dir={layout.data}/etcd",
-        f"--listen-client-urls={client}",
-        f"--advertise-client-urls={client}",
+        f"--listen-client-urls={_ETCD}",
+        f"--advertise-client-urls={_ETCD}",
+        f"--cert-file={layout.pki}/etcd.crt",
+        f"--key-file={layout.pki}/etcd.key",
+        f"--trusted-ca-file={layout.pki}/ca.crt",
+        "--client-cert-auth",
         f"--listen-peer-urls={peer}",
         f"--initial-advertise-peer-urls={peer}",
         f"--initial-cluster=etcd={peer}",
@@ -24,7 +31,10 @@ def api_server(layout: Layout) -> list[str]:
     """The API server, with the front-proxy certificate that aggregated APIs need."""
     pki, address = layout.pki, layout.nodes[0].address
     return [
-        f"--etcd-servers=unix://{layout.run}/etcd.sock",
+        f"--etcd-servers={_ETCD}",
+        f"--etcd-cafile={pki}/ca.crt",
+        f"--etcd-certfile={pki}/etcd.crt",
+        f"--etcd-keyfile={pki}/etcd.key",
         "--secure-port=6443",
         f"--bind-address={address}",
         f"--advertise-address={address}",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from llm_cluster.command import run
 from llm_cluster.containerd import CNI_PLUGINS, RUNC
+from llm_cluster.control_plane import ETCD_PEER_PORT, ETCD_PORT
 from llm_cluster.errors import ClusterError
 from llm_cluster.layout import Layout
 from llm_cluster.progress import Progress
@@ -31,6 +32,7 @@ PACKAGES = (
     Package("runc", RUNC),
     Package("containernetworking-plugins", f"{CNI_PLUGINS}/bridge"),
     Package("iptables", "iptables-save"),
+    Package("nftables", "nft"),
     Package("iproute2", "ip"),
     Package("mount", "umount"),
 )
@@ -81,7 +83,8 @@ def check_ports(layout: Layout) -> None:
 
 def _ports(layout: Layout) -> list[tuple[str, int, str]]:
     fixed = [
-        (23810, "etcd peer"),
+        (ETCD_PORT, "etcd"),
+        (ETCD_PEER_PORT, "etcd"),
         (10257, "controller manager"),
         (10259, "scheduler"),
         (10249, "kube-proxy"),

@@ -7,11 +7,12 @@ import shutil
 from itertools import pairwise
 
 from llm_cluster.command import run
+from llm_cluster.errors import ClusterError
 from llm_cluster.layout import POD_NETWORK
 
 CHAIN = "LLM-CLUSTER"
 _OURS = ("KUBE-", "CNI-", CHAIN)
-_FAMILIES = ("iptables", "ip6tables")
+_FAMILIES = {"iptables": "ip", "ip6tables": "ip6"}
 
 
 def keep_packets_here() -> None:
@@ -57,9 +58,13 @@ def _is_ours(line: str) -> bool:
     return any(flag in ("-A", "-j", "-g") and name.startswith(_OURS) for flag, name in named)
 
 
-def chains() -> list[str]:
-    """The families whose tables hold chains of a cluster (ours or another kube-proxy's)."""
-    return [family for family in _FAMILIES if without_cluster(_dump(family)) is not None]
+def check_free() -> None:
+    """Raises ClusterError when another cluster's chains are there: ours would fight with them."""
+    if any(without_cluster(_dump(program)) is not None for program in _FAMILIES):
+        raise ClusterError(
+            "another Kubernetes has its iptables chains (KUBE-… or CNI-…) on this machine: stop it "
+            "first, or set KUBECONFIG to it and use it instead"
+        )
 
 
 def remove_all() -> None:
@@ -68,6 +73,39 @@ def remove_all() -> None:
         rest = without_cluster(_dump(family))
         if rest is not None:
             run([f"{family}-restore", "-w"], stdin=rest)
+
+
+def tables() -> set[str]:
+    """The tables that are there, as nft names them: "ip nat", "ip6 filter"."""
+    return {
+        f"{family} {table[0][1:]}"
+        for program, family in _FAMILIES.items()
+        for table in _tables(_dump(program))
+    }
+
+
+def remove_empty_tables(before: tuple[str, ...]) -> None:
+    """Removes tables that iptables made since ``before`` and that hold no rule of anyone."""
+    listed = run(["nft", "list", "tables"]).splitlines() if shutil.which("nft") else []
+    for program, family in _FAMILIES.items():
+        for name in empty_tables(_dump(program)):
+            table = f"{family} {name}"
+            if table not in before and f"table {table}" in listed:
+                run(["nft", "delete", "table", *table.split()])
+
+
+def empty_tables(dump: str) -> list[str]:
+    """Names of the tables in an ``iptables-save`` dump that change no packet's way.
+
+    They have no rule, no chain of anyone's own, and accept by policy.
+    """
+    inert = ("*", "COMMIT")
+    return [
+        table[0][1:]
+        for table in _tables(dump)
+        if all(line.startswith(inert) or " ACCEPT " in f"{line} " for line in table)
+        and not any(line.startswith("-A") for line in table)
+    ]
 
 
 def _dump(family: str) -> str:

@@ -41,7 +41,8 @@ class Options:
 class Record:
     """One cluster. ``complete`` is false until everything is ready.
 
-    ``sysctls`` holds the settings as they were, ``created`` the shared folders that did not exist.
+    ``sysctls`` holds the settings as they were, ``tables`` the packet filter's tables that were
+    there and ``created`` the shared folders that were not.
     """
 
     checkout: str
@@ -50,6 +51,7 @@ class Record:
     complete: bool = False
     options: Options = Options()
     sysctls: dict[str, str] = field(default_factory=dict)
+    tables: tuple[str, ...] = ()
     created: tuple[str, ...] = ()
     processes: dict[str, Running] = field(default_factory=dict)
 
@@ -87,7 +89,8 @@ def parse(text: str) -> Record:
         if document.pop("format") != _FORMAT:
             raise ValueError("another format")
         document["options"] = Options(**document["options"])
-        document["created"] = tuple(document["created"])
+        for name in ("tables", "created"):
+            document[name] = tuple(document[name])
         document["processes"] = {
             name: _running(value) for name, value in document["processes"].items()
         }

@@ -49,11 +49,13 @@ def remove(layout: Layout, known: Record | None) -> None:
     _remove_pod_links(layout)
     network.remove(layout)
     iptables.remove_all()
+    if known is not None:
+        iptables.remove_empty_tables(known.tables)
     cgroups.remove(layout.cgroups, CGROUP)
     if known is not None and known.boot == process.boot_id():
         sysctls.restore(known.sysctls)
-    _remove_shared(layout, known.created if known else ())
     _remove_folder(layout.data)
+    _remove_shared(layout, known.created if known else ())
     for entry in _entries(layout.run):
         if entry != record.path(layout.run):
             _remove_folder(entry)

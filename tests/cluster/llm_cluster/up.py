@@ -79,6 +79,7 @@ def _decision(site: Site) -> Decision:
 def _start(site: Site, options: Options) -> None:
     network.check_free(site.layout)
     host.check_ports(site.layout)
+    iptables.check_free()
     with site.progress.step("preparing network, cgroups and certificates"):
         _prepare_machine(site)
     launch.start(site, ["etcd", "kube-apiserver", *_per_node(site, "containerd")])
@@ -110,6 +111,7 @@ def _prepare_machine(site: Site) -> None:
         fingerprint=site.fingerprint,
         boot=process.boot_id(),
         sysctls=sysctls.current(),
+        tables=tuple(sorted(iptables.tables())),
         created=teardown.absent_shared_folders(),
     )
     record.save(layout.run, fresh)

@@ -45,6 +45,17 @@ def test_a_rule_that_only_mentions_a_chain_in_its_comment_stays() -> None:
     assert "see KUBE-X" in (iptables.without_cluster(dump) or "")
 
 
+def test_a_table_is_empty_when_it_has_no_rule_no_own_chain_and_accepts() -> None:
+    tables = {
+        "nat": ":PREROUTING ACCEPT [0:0]",
+        "mangle": ":MINE - [0:0]",
+        "filter": ":FORWARD DROP [0:0]",
+        "raw": ":PREROUTING ACCEPT [0:0]\n-A PREROUTING -j ACCEPT",
+    }
+    dump = "".join(f"*{name}\n{lines}\nCOMMIT\n" for name, lines in tables.items())
+    assert iptables.empty_tables(dump) == ["nat"]
+
+
 def test_mounts_come_last_mounted_first_and_only_from_our_folders() -> None:
     text = "\n".join(
         f"{number} 1 0:1 / {point} rw - tmpfs tmpfs rw"
@@ -81,6 +92,7 @@ def test_a_record_reads_back_as_it_was_written(tmp_path: Path) -> None:
         complete=True,
         options=Options(gpus=2, kwok=True),
         sysctls={"net.ipv4.ip_forward": "0"},
+        tables=("ip nat",),
         created=("/var/lib/cni",),
     ).with_process(running)
     record.save(tmp_path, written)
