@@ -113,9 +113,9 @@ class Engine:
         """Ends a request before the next step; nothing happens when it has ended already."""
         self._inbox.put(_Abort(request_id, End(why)))
 
-    def abort_all(self, why: Ending) -> None:
-        """Ends every request before the next step."""
-        self._inbox.put(_Abort(None, End(why)))
+    def end_all(self) -> None:
+        """Ends every request before the next step; what was generated so far is their answer."""
+        self._inbox.put(_Abort(None, End(Ending.DRAINED)))
 
     def stop(self) -> None:
         """Ends the thread, and all requests with it, before the next step. `ended` tells when."""

@@ -1,0 +1,47 @@
+"""The `llm-runtime` command.
+
+Subcommands are imported when they are used, so that serving never loads the exporter.
+"""
+
+# ruff: noqa: ARG002 - click names the arguments
+
+import importlib
+
+import click
+
+_COMMANDS = {
+    "serve": "Serve an artifact over gRPC.",
+    "chat": "Talk to a served model.",
+    "export": "Export a checkpoint to an artifact.",
+    "fetch": "Fetch a checkpoint or an artifact.",
+    "verify": "Check an artifact.",
+    "push": "Push an artifact to a registry.",
+    "job": "Run a step of the export Job.",
+}
+
+
+class _Lazy(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"llm_runtime.commands.{cmd_name}")
+        command: click.Command = module.command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Lists the commands without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=_Lazy)
+@click.version_option(package_name="llm-runtime")
+def main() -> None:
+    """Exports Transformers to ONNX and serves them over gRPC with continuous batching."""
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The subcommands of ``llm-runtime``, one module each with a ``command``."""

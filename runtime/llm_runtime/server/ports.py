@@ -1,0 +1,126 @@
+"""The two gRPC servers of a pod and the values they are started with."""
+
+import logging
+from dataclasses import dataclass
+
+import grpc.aio
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from llm_client.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
+from llm_runtime.server.auth import AsyncAuthInterceptor, TokenVerifier
+from llm_runtime.server.control import ControlService
+from llm_runtime.server.health import Health
+from llm_runtime.server.interceptors import CallInterceptor
+from llm_runtime.server.service import InferenceService
+
+log = logging.getLogger(__name__)
+
+_MESSAGE_BYTES = 1 << 20
+_METADATA_BYTES = 16 << 10
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """How long connections and calls may last, in seconds."""
+
+    age: float
+    longest_call: float
+
+
+def options(connections: Connections) -> list[tuple[str, int]]:
+    """Channel arguments of both servers."""
+    return [
+        ("grpc.max_receive_message_length", _MESSAGE_BYTES),
+        ("grpc.max_send_message_length", _MESSAGE_BYTES),
+        ("grpc.max_concurrent_streams", 128),
+        ("grpc.max_metadata_size", _METADATA_BYTES),
+        ("grpc.max_connection_idle_ms", 300_000),
+        # Moves clients to new pods after a while; the grace is as long as any call, so none is cut.
+        ("grpc.max_connection_age_ms", int(connections.age * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(connections.longest_call * 1000)),
+        # Half-open connections are found within 80 s; clients may ping during a long prefill.
+        ("grpc.keepalive_time_ms", 60_000),
+        ("grpc.keepalive_timeout_ms", 20_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ("grpc.http2.max_ping_strikes", 2),
+        # Two processes must not share a port by accident.
+        ("grpc.so_reuseport", 0),
+    ]
+
+
+class DataPort:
+    """Opens and closes servers for inference;
+
+    a closed one is never opened again, a new one takes its place.
+    """
+
+    def __init__(
+        self, service: InferenceService, health_: Health, connections: Connections, address: str
+    ) -> None:
+        self._service = service
+        self._health = health_
+        self._connections = connections
+        self._host, _, port = address.rpartition(":")
+        self.port = int(port)
+        self._server: grpc.aio.Server | None = None
+
+    async def open(self) -> None:
+        """Starts listening. Raises RuntimeError when the port is taken."""
+        server = grpc.aio.server(
+            interceptors=[CallInterceptor(self._connections.longest_call)],
+            options=options(self._connections),
+        )
+        inference_pb2_grpc.add_InferenceServicer_to_server(self._service, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._health.data, server)
+        _reflect(server, inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name)
+        self.port = server.add_insecure_port(f"{self._host}:{self.port}")
+        await server.start()
+        self._server = server
+        log.info("Opened the data port", extra={"port": self.port})
+
+    async def close(self, seconds: float) -> None:
+        """Refuses new calls and waits until the running ones are over;
+
+        cuts them after the limit.
+        """
+        server, self._server = self._server, None
+        if server is not None:
+            await server.stop(seconds)
+            log.info("Closed the data port", extra={"port": self.port})
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPort:
+    """The server that stays open until the process ends."""
+
+    server: grpc.aio.Server
+    port: int
+
+    async def close(self) -> None:
+        """Ends it at once."""
+        await self.server.stop(None)
+
+
+async def open_control(
+    service: ControlService, health_: Health, verifier: TokenVerifier, address: str
+) -> ControlPort:
+    """Starts the control port. Raises RuntimeError when the port is taken."""
+    connections = Connections(age=3600, longest_call=60)
+    server = grpc.aio.server(
+        interceptors=[AsyncAuthInterceptor(verifier), CallInterceptor(connections.longest_call)],
+        options=options(connections),
+    )
+    control_pb2_grpc.add_ControlServicer_to_server(service, server)
+    health_pb2_grpc.add_HealthServicer_to_server(health_.control, server)
+    _reflect(server, control_pb2.DESCRIPTOR.services_by_name["Control"].full_name)
+    port = server.add_insecure_port(address)
+    await server.start()
+    return ControlPort(server, port)
+
+
+def _reflect(server: grpc.aio.Server, service: str) -> None:
+    reflection.enable_server_reflection(
+        (service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+    )
