@@ -1,0 +1,33 @@
+"""How channels to a runtime are made: retries, reconnection, keepalive."""
+
+import json
+
+# gRPC retries by itself while no message has arrived, so no answer is ever begun twice for the
+# caller.
+_SERVICE_CONFIG = {
+    "methodConfig": [
+        {
+            "name": [{"service": "llm.v1.Inference"}],
+            "retryPolicy": {
+                "maxAttempts": 5,
+                "initialBackoff": "0.1s",
+                "maxBackoff": "2s",
+                "backoffMultiplier": 2,
+                "retryableStatusCodes": ["UNAVAILABLE"],
+            },
+        }
+    ]
+}
+
+CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
+    ("grpc.service_config", json.dumps(_SERVICE_CONFIG)),
+    ("grpc.enable_retries", 1),
+    # A pod that went away is replaced within a moment; the default waits a second before it looks.
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.min_reconnect_backoff_ms", 1000),
+    ("grpc.max_reconnect_backoff_ms", 5000),
+    # A peer that vanished without a word is noticed within 40 s, also during a long prefill.
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.max_receive_message_length", 4 << 20),
+)
