@@ -61,10 +61,6 @@ class Graph:
         inputs = [x, self.weight(weight), *([self.weight(bias)] if bias else [])]
         return self._node("Gemm", inputs, name, transB=1)
 
-    def add(self, left: str, right: str, name: str) -> str:
-        """Element by element."""
-        return self._node("Add", [left, right], name)
-
     def rms_norm(self, x: str, scale: Weight, epsilon: float, name: str) -> str:
         """``x / sqrt(mean(x * x) + epsilon) * scale`` over the last axis."""
         inputs = [x, self.weight(scale)]

@@ -31,6 +31,22 @@ CAPACITY_MARGIN = 1024
 GRAPH_FILE = "model.onnx"
 DATA_FILE = "model.data"
 
+# (domain, operator) of every node the exporter writes; a graph with any other is not loaded.
+OPERATORS = frozenset(
+    {
+        ("", "Concat"),
+        ("", "Gather"),
+        ("", "Gemm"),
+        ("", "Mul"),
+        ("", "Reshape"),
+        ("", "SimplifiedLayerNormalization"),
+        ("", "Split"),
+        ("com.microsoft", "GroupQueryAttention"),
+        ("com.microsoft", "QuickGelu"),
+        ("com.microsoft", "SkipSimplifiedLayerNormalization"),
+    }
+)
+
 IDS = "ids"
 QUERY_INDEX = "q_idx"
 OUTPUT_INDEX = "o_idx"

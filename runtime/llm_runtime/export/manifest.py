@@ -12,7 +12,7 @@ from llm_runtime.export.layout import GraphLayout, ManifestPart
 FORMAT_VERSION: Literal[1] = 1
 MANIFEST_FILE = "manifest.json"
 _MAXIMUM_BYTES = 1 << 20
-_PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"
+_PLAIN_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 
 PlainName = Annotated[str, StringConstraints(pattern=_PLAIN_NAME)]
 Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]

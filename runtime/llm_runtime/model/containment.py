@@ -8,13 +8,13 @@ from typing import BinaryIO
 
 from llm_runtime.errors import ModelError, Reason
 
-_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 def plain_name(name: str) -> str:
     """The name itself when it is a plain file name; ModelError(ChecksumMismatch) otherwise.
 
-    Plain: at most 128 letters, digits, dots, dashes and underscores, no leading dot. So neither
+    Plain: at most 100 letters, digits, dots, dashes and underscores, no leading dot. So neither
     a separator, ``..`` nor a control character can be in it.
     """
     if _PLAIN_NAME.fullmatch(name) is None:
@@ -27,9 +27,10 @@ def plain_name(name: str) -> str:
 
 
 def open_regular(directory: Path, name: str) -> BinaryIO:
-    """Opens ``directory/name`` for reading, if it is a regular file with one link.
+    """Opens ``directory/name`` for reading, if it is a regular file and no symlink.
 
-    Symlinks and hard links would let a model read a file that is not its own.
+    A symlink would let a model read a file that is not its own. A hard link cannot be told from
+    what it links to, so contents are compared with their digests besides.
     Raises ModelError: FileNotFound, or ChecksumMismatch for anything but a regular file.
     """
     path = directory / plain_name(name)
@@ -41,8 +42,7 @@ def open_regular(directory: Path, name: str) -> BinaryIO:
         ) from error
     except OSError as error:
         raise _not_regular(name) from error
-    status = os.fstat(descriptor)
-    if not stat.S_ISREG(status.st_mode) or status.st_nlink != 1:
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise _not_regular(name)
     return os.fdopen(descriptor, "rb")
