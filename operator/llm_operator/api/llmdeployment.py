@@ -20,6 +20,9 @@ API_VERSION = f"{GROUP}/{VERSION}"
 KIND = "LLMDeployment"
 PLURAL = "llmdeployments"
 
+NAME_LIMIT = 40
+"""Characters of metadata.name; the rest of a DNS label is for what children append."""
+
 JSON = dict[str, Any]
 
 

@@ -38,6 +38,12 @@ class Source:
             return self.uri
         return f"pvc:///source/{self.path}" if self.path else "pvc:///source"
 
+    @property
+    def display(self) -> str:
+        """Short, for a table: a commit is cut to twelve digits, a file's digest is left out."""
+        uri = self.uri.partition("#")[0]
+        return re.sub(r"@([0-9a-f]{12})[0-9a-f]{28}$", r"@\1", uri)
+
 
 def parse_uri(uri: str, endpoint: str = "") -> Source:
     """The normalised source of a uri in the short form.

@@ -77,8 +77,9 @@ class World:
     """None until it was read once: no ConfigMap is written then, an existing one stays."""
 
     def child(self, kind: str, name: str) -> Manifest | None:
-        """The child of that kind and name, whoever owns it."""
-        return next((c for c in self.of_kind(kind) if c["metadata"]["name"] == name), None)
+        """The object of that kind and name, whoever owns it."""
+        found = (*self.of_kind(kind), *(s for s in self.strangers if s["kind"] == kind))
+        return next((c for c in found if c["metadata"]["name"] == name), None)
 
     def of_kind(self, kind: str) -> Iterator[Manifest]:
         return (child for child in self.children if child["kind"] == kind)

@@ -43,6 +43,13 @@ def controller_revision(owner: LLMDeployment, revision: Revision) -> dict[str, A
     return {**head, "revision": revision.number, "data": data}
 
 
+def renumbered(
+    owner: LLMDeployment, record: Mapping[str, Any], revision: Revision
+) -> dict[str, Any]:
+    """An existing record with another number; its data as stored, whoever wrote it."""
+    return {**controller_revision(owner, revision), "data": record["data"]}
+
+
 def revision_from_record(record: Mapping[str, Any]) -> Revision:
     """Inverse of `controller_revision`."""
     data = record["data"]

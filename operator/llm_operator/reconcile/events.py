@@ -1,0 +1,115 @@
+"""Events: one for each transition, read off the status before and after. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal
+
+from llm_operator.api.conditions import ConditionType, Reason
+from llm_operator.reconcile.actions import Apply, Event, Write
+from llm_operator.reconcile.difference import has_drifted
+from llm_operator.reconcile.world import World
+
+_STARTED = {
+    Reason.DOWNLOADING: "ModelDownloadStarted",
+    Reason.EXPORTING: "ExportStarted",
+    Reason.STORED: "ExportCompleted",
+}
+_ON_THE_WAY = frozenset(
+    {Reason.DOWNLOADING, Reason.EXPORTING, Reason.VERIFYING, Reason.PUSHING, Reason.STORED}
+)
+_DOWNLOAD_FAILURES = frozenset(
+    {
+        Reason.FILE_NOT_FOUND,
+        Reason.SOURCE_UNREACHABLE,
+        Reason.DOWNLOAD_FAILED,
+        Reason.CHECKSUM_MISMATCH,
+        Reason.AUTH_FAILED,
+    }
+)
+
+Stored = Mapping[str, Any]
+
+
+def of_transition(world: World, after: Stored, writes: tuple[Write, ...]) -> tuple[Event, ...]:
+    """What to tell about the step from the stored status to `after`."""
+    before = world.deployment.status
+    return (
+        *_of_acceptance(before, after),
+        *_of_model(before, after),
+        *_of_capacity(before, after),
+        *_of_rollout(before, after),
+        *_of_scale(before, after),
+        *_of_writes(world, writes),
+    )
+
+
+def _condition(status: Stored, kind: ConditionType) -> Stored:
+    found = status.get("conditions") or ()
+    return next((condition for condition in found if condition["type"] == kind), {})
+
+
+def _changed(before: Stored, after: Stored, kind: ConditionType) -> Stored | None:
+    """The condition as it is now, where its status or reason is another than before."""
+    old, new = _condition(before, kind), _condition(after, kind)
+    if not new or all(old.get(field) == new[field] for field in ("status", "reason")):
+        return None
+    return new
+
+
+def _of_acceptance(before: Stored, after: Stored) -> Iterator[Event]:
+    changed = _changed(before, after, ConditionType.ACCEPTED)
+    if changed is not None and changed["status"] == "False":
+        yield _warning("InvalidSpec", changed)
+
+
+def _of_model(before: Stored, after: Stored) -> Iterator[Event]:
+    changed = _changed(before, after, ConditionType.MODEL_READY)
+    if changed is None:
+        return
+    reason = changed["reason"]
+    if reason not in _ON_THE_WAY:
+        is_download = reason in _DOWNLOAD_FAILURES
+        yield _warning("ModelDownloadFailed" if is_download else "ExportFailed", changed)
+    elif (name := _STARTED.get(reason)) is not None:
+        yield Event("Normal", name, changed["message"])
+
+
+def _of_capacity(before: Stored, after: Stored) -> Iterator[Event]:
+    changed = _changed(before, after, ConditionType.CAPACITY_AVAILABLE)
+    if changed is not None and changed["status"] == "False":
+        yield _warning("InsufficientCapacity", changed)
+
+
+def _of_rollout(before: Stored, after: Stored) -> Iterator[Event]:
+    changed = _changed(before, after, ConditionType.PROGRESSING)
+    if changed is None:
+        return
+    if changed["reason"] == Reason.ROLLOUT_COMPLETE:
+        yield Event("Normal", "RolloutCompleted", changed["message"])
+    elif changed["status"] == "False":
+        yield _warning("RolloutStalled", changed)
+
+
+def _of_scale(before: Stored, after: Stored) -> Iterator[Event]:
+    old, new = before.get("desiredReplicas"), after.get("desiredReplicas")
+    if old is None or new is None or old == new:
+        return
+    name = "ScaledUp" if new > old else "ScaledDown"
+    yield Event("Normal", name, f"from {old} to {new} replicas by the spec", action="Scale")
+
+
+def _of_writes(world: World, writes: tuple[Write, ...]) -> Iterator[Event]:
+    for write in writes:
+        if not isinstance(write, Apply):
+            continue
+        kind, name = write.manifest["kind"], write.manifest["metadata"]["name"]
+        live = world.child(kind, name)
+        if live is None and kind == "ControllerRevision":
+            yield Event("Normal", "RevisionCreated", f"revision {name}", action="Create")
+        elif live is not None and has_drifted(write.manifest, live):
+            message = f"{kind} {name} had been changed and was set back"
+            yield Event("Warning", "DriftCorrected", message, action="Apply")
+
+
+def _warning(name: str, condition: Stored) -> Event:
+    kind: Literal["Warning"] = "Warning"
+    return Event(kind, name, f"{condition['reason']}: {condition['message']}")

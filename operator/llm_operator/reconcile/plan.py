@@ -1,0 +1,162 @@
+"""World -> Plan: every decision of a reconcile. Pure: the same World gives the same Plan, and a
+converged one gives an empty Plan.
+
+The order of writes is fixed: what pods need first (identity, keys, network rules), then the export,
+the revision's record, Services, workloads (the new revision before the old ones), the disruption
+budget, and deletions last. A kill between any two leaves a World that leads to the same end.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+
+from llm_operator.api.llmdeployment import LLMDeploymentSpec
+from llm_operator.reconcile import cleanup, events, status
+from llm_operator.reconcile import export as exports
+from llm_operator.reconcile.actions import Apply, Plan, Write
+from llm_operator.reconcile.difference import is_satisfied, stamped
+from llm_operator.reconcile.policies import Refusal, check_ownership, check_spec
+from llm_operator.reconcile.situation import Situation, assess
+from llm_operator.reconcile.world import Manifest, World, uid_of
+from llm_operator.render.control_auth import control_auth
+from llm_operator.render.controller_revision import controller_revision, renumbered
+from llm_operator.render.deployment import deployment
+from llm_operator.render.disruption_budget import disruption_budget
+from llm_operator.render.export_job import Export, export_job
+from llm_operator.render.network_policy import export_network_policy, network_policy
+from llm_operator.render.service import headless_service, revision_service, service
+from llm_operator.render.service_account import service_account
+
+POLL_SECONDS = 2.0
+"""How often a running export is asked for its progress."""
+
+PENDING_SECONDS = 15.0
+"""How often to look at an export pod that does not start; its events come by themselves."""
+
+REMOVAL_SECONDS = 5.0
+"""How soon to look again for what the garbage collector is about to remove."""
+
+
+def plan(world: World) -> Plan:
+    """What to write for this LLMDeployment now."""
+    if world.deployment.is_being_deleted:
+        return Plan()
+    spec = world.deployment.spec
+    refusal = check_spec(world)
+    if spec is None or refusal is not None:
+        return _refused(world, refusal)
+    return _accepted(world, spec)
+
+
+def _accepted(world: World, spec: LLMDeploymentSpec) -> Plan:
+    situation = assess(world, spec)
+    wanted = tuple(_wanted(situation))
+    if (foreign := check_ownership(world, wanted)) is not None:
+        return _refused(world, foreign)
+    writes: tuple[Write, ...] = (*_applies(world, wanted), *cleanup.deletions(situation))
+    after = status.of_situation(situation)
+    return Plan(
+        writes=writes,
+        status=status.patch(world.deployment.status, after),
+        events=events.of_transition(world, after, writes),
+        requeue_after=_requeue_after(situation),
+    )
+
+
+def _refused(world: World, refusal: Refusal | None) -> Plan:
+    if refusal is None:
+        return Plan()
+    after = status.of_refusal(world, refusal)
+    return Plan(
+        status=status.patch(world.deployment.status, after),
+        events=events.of_transition(world, after, ()),
+        requeue_after=REMOVAL_SECONDS if refusal.status == "Unknown" else None,
+    )
+
+
+def _applies(world: World, wanted: tuple[Manifest, ...]) -> Iterator[Apply]:
+    """Those of the wanted children that are missing or say something else."""
+    for manifest in wanted:
+        marked = stamped(manifest)
+        live = world.child(manifest["kind"], manifest["metadata"]["name"])
+        if live is None:
+            yield Apply(marked, uid=None)
+        elif not is_satisfied(marked, live):
+            uid = uid_of(live)
+            yield Apply({**marked, "metadata": {**marked["metadata"], "uid": uid}}, uid=uid)
+
+
+def _wanted(situation: Situation) -> Iterator[Manifest]:
+    """The children that there should be, in the order of their writes. An export Job that exists
+    and a revision's record are immutable: they are only ever made (or renumbered)."""
+    yield from _surroundings(situation)
+    if cleanup.is_export_due(situation):
+        yield _job(situation)
+    yield from _record(situation)
+    yield from _services(situation)
+    yield from _deployments(situation)
+    yield disruption_budget(situation.world.deployment, situation.spec.disruption)
+
+
+def _surroundings(situation: Situation) -> Iterator[Manifest]:
+    world, owner = situation.world, situation.world.deployment
+    yield service_account(owner)
+    if world.control_authority is not None:
+        yield control_auth(owner, world.settings, world.control_authority)
+    yield network_policy(owner, world.settings)
+    yield export_network_policy(owner, world.settings)
+
+
+def _job(situation: Situation) -> Manifest:
+    world = situation.world
+    attempt = status.failed_attempts(situation) + 1
+    return export_job(Export(world.deployment, situation.spec, world.settings, attempt))
+
+
+def _record(situation: Situation) -> Iterator[Manifest]:
+    target, owner = situation.target, situation.world.deployment
+    if target is None:
+        return
+    made = controller_revision(owner, target)
+    live = situation.world.child("ControllerRevision", made["metadata"]["name"])
+    if live is None or not situation.world.owns(live):
+        yield made
+    elif live["revision"] != target.number:
+        yield renumbered(owner, live, target)
+
+
+def _services(situation: Situation) -> Iterator[Manifest]:
+    owner, spec = situation.world.deployment, situation.spec.service
+    yield service(owner, spec)
+    yield headless_service(owner, spec)
+    for hash8 in _serving(situation):
+        yield revision_service(owner, spec, hash8)
+
+
+def _deployments(situation: Situation) -> Iterator[Manifest]:
+    """The new revision first: what grows comes before what shrinks."""
+    for hash8 in _serving(situation):
+        record = situation.target if hash8 == situation.hash8 else situation.record_of(hash8)
+        if record is not None:
+            yield deployment(
+                situation.world.deployment,
+                record,
+                replicas=situation.replicas[hash8],
+                progress_deadline_seconds=situation.spec.rollout.progress_deadline_seconds,
+            )
+
+
+def _serving(situation: Situation) -> list[str]:
+    """Revisions that have a Deployment or get one, and keep it after this plan."""
+    gone = cleanup.ended_revisions(situation)
+    old = [h for h in situation.deployments if h != situation.hash8 and h not in gone]
+    return [situation.hash8, *sorted(old)] if situation.target is not None else sorted(old)
+
+
+def _requeue_after(situation: Situation) -> float | None:
+    now = situation.world.now
+    match situation.export:
+        case exports.Running(step=step, trouble=trouble) if situation.target is None:
+            return POLL_SECONDS if step is not None and trouble is None else PENDING_SECONDS
+        case exports.Failed(retry_at=datetime() as retry_at) if situation.target is None:
+            return max(0.0, (retry_at - now).total_seconds())
+    return None

@@ -1,0 +1,198 @@
+"""Situation: what the World means for an accepted spec. Plan and status are both read off it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from llm_operator.api.llmdeployment import LLMDeploymentSpec
+from llm_operator.reconcile import export as exports
+from llm_operator.reconcile import pods
+from llm_operator.reconcile.world import Manifest, World
+from llm_operator.render import labels, names
+from llm_operator.render import revision as intents
+from llm_operator.render.artifact import Artifact
+from llm_operator.render.controller_revision import Revision, revision_from_record
+from llm_operator.render.pod_template import Serving, pod_template
+from llm_operator.rollout.rolling import Fleet, next_replicas, without_target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """One reconcile's reading of its World."""
+
+    world: World
+    spec: LLMDeploymentSpec
+    hash8: str
+    """The revision that the spec asks for."""
+    key8: str
+    """The export that the spec asks for."""
+    records: tuple[Revision, ...]
+    """All revisions on record, newest first."""
+    target: Revision | None
+    """The revision that the spec asks for, on record or just rendered; None without an artifact."""
+    export: exports.Export
+    deployments: Mapping[str, Manifest]
+    """Live Deployments by revision."""
+    stable: str | None
+    """The newest revision that once carried everything."""
+    replicas: Mapping[str, int]
+    """What each revision's Deployment should have next."""
+
+    @property
+    def wanted(self) -> int:
+        return self.spec.wanted_replicas
+
+    @property
+    def is_target_on_record(self) -> bool:
+        return any(record.hash8 == self.hash8 for record in self.records)
+
+    @property
+    def fleets(self) -> Mapping[str, Fleet]:
+        return {hash8: self._fleet(hash8) for hash8 in self.deployments}
+
+    @property
+    def target_fleet(self) -> Fleet:
+        return self._fleet(self.hash8)
+
+    @property
+    def is_target_complete(self) -> bool:
+        """Whether the target carries everything and nothing of the old ones is left."""
+        old = (fleet for hash8, fleet in self.fleets.items() if hash8 != self.hash8)
+        return is_carrying(self.deployments.get(self.hash8), self.wanted) and not any(
+            fleet.wanted for fleet in old
+        )
+
+    def record_of(self, hash8: str) -> Revision | None:
+        return next((record for record in self.records if record.hash8 == hash8), None)
+
+    def pods_of(self, hash8: str | None = None) -> Iterator[Manifest]:
+        """Runtime pods that are not on their way out."""
+        for pod in self.world.pods:
+            if pods.is_runtime_pod(pod, hash8) and not pods.is_terminating(pod):
+                yield pod
+
+    def _fleet(self, hash8: str) -> Fleet:
+        return _fleet(hash8, self.deployments.get(hash8), self.records)
+
+
+def assess(world: World, spec: LLMDeploymentSpec) -> Situation:
+    """What the World means for that spec."""
+    hash8 = intents.revision_hash(intents.intent_of(world.deployment, spec))
+    records = _records(world)
+    deployments = live_deployments(world)
+    export = exports.export_of(world, intents.export_key(spec))
+    situation = Situation(
+        world=world,
+        spec=spec,
+        hash8=hash8,
+        key8=intents.export_key(spec),
+        records=records,
+        target=_target(world, spec, records, export),
+        export=export,
+        deployments=deployments,
+        stable=None,
+        replicas={},
+    )
+    situation = replace(situation, stable=_stable(situation))
+    return replace(situation, replicas=_replicas(situation))
+
+
+def render_template(
+    world: World, spec: LLMDeploymentSpec, hash8: str, artifact: Artifact
+) -> Mapping[str, Any]:
+    """The template as this operator renders it today."""
+    return pod_template(Serving(world.deployment, spec, hash8, artifact, world.settings))
+
+
+def live_deployments(world: World) -> dict[str, Manifest]:
+    """Our live Deployments by revision."""
+    found = {}
+    for deployment in world.owned("Deployment"):
+        hash8 = (deployment["metadata"].get("labels") or {}).get(labels.REVISION)
+        if hash8 and deployment["metadata"]["name"] == names.revision(world.deployment.name, hash8):
+            found[hash8] = deployment
+    return found
+
+
+def count(deployment: Manifest, field: str) -> int:
+    """A number of a Deployment's status."""
+    return int((deployment.get("status") or {}).get(field) or 0)
+
+
+def is_carrying(deployment: Manifest | None, wanted: int) -> bool:
+    """Whether that Deployment has all the pods that are wanted, available, and knows it."""
+    if deployment is None or deployment["spec"].get("replicas") != wanted:
+        return False
+    is_current = count(deployment, "observedGeneration") >= deployment["metadata"]["generation"]
+    return is_current and count(deployment, "availableReplicas") >= wanted
+
+
+def _records(world: World) -> tuple[Revision, ...]:
+    found = [revision_from_record(record) for record in world.owned("ControllerRevision")]
+    return tuple(sorted(found, key=lambda revision: revision.number, reverse=True))
+
+
+def _target(
+    world: World, spec: LLMDeploymentSpec, records: tuple[Revision, ...], export: exports.Export
+) -> Revision | None:
+    intent = intents.intent_of(world.deployment, spec)
+    hash8, key8 = intents.revision_hash(intent), intents.export_key(spec)
+    newest = records[0].number if records else 0
+    for record in records:
+        if record.hash8 == hash8:
+            return replace(record, number=newest if record.number == newest else newest + 1)
+    artifact = _artifact(records, key8, export)
+    if artifact is None:
+        return None
+    return Revision(
+        hash8=hash8,
+        number=newest + 1,
+        intent=intent,
+        export_key=key8,
+        artifact=artifact,
+        template=render_template(world, spec, hash8, artifact),
+    )
+
+
+def _artifact(records: tuple[Revision, ...], key8: str, export: exports.Export) -> Artifact | None:
+    """A revision of the same source pins what its name resolved to; else the export's result."""
+    for record in records:
+        if record.export_key == key8:
+            return record.artifact
+    return export.artifact if isinstance(export, exports.Succeeded) else None
+
+
+def _fleet(hash8: str, deployment: Manifest | None, records: tuple[Revision, ...]) -> Fleet:
+    number = next((record.number for record in records if record.hash8 == hash8), -1)
+    if deployment is None:
+        return Fleet(hash8=hash8, number=number, wanted=0, available=0)
+    return Fleet(
+        hash8=hash8,
+        number=number,
+        wanted=int(deployment["spec"].get("replicas") or 0),
+        available=count(deployment, "availableReplicas"),
+    )
+
+
+def _stable(situation: Situation) -> str | None:
+    if is_carrying(situation.deployments.get(situation.hash8), situation.wanted):
+        return situation.hash8
+    told = situation.world.deployment.status.get("stableRevision")
+    if told in situation.deployments or told == situation.hash8:
+        return str(told)
+    serving = [fleet for fleet in situation.fleets.values() if fleet.available]
+    best = max(serving, key=lambda fleet: (fleet.available, fleet.number), default=None)
+    return best.hash8 if best is not None else None
+
+
+def _replicas(situation: Situation) -> Mapping[str, int]:
+    old = [fleet for hash8, fleet in situation.fleets.items() if hash8 != situation.hash8]
+    if situation.target is None:
+        return without_target(replicas=situation.wanted, old=old, stable=situation.stable)
+    return next_replicas(
+        replicas=situation.wanted,
+        surge=situation.spec.rollout.max_surge,
+        target=situation.target_fleet,
+        old=old,
+        stable=situation.stable,
+    )

@@ -1,0 +1,1 @@
+"""How a new revision replaces old ones. Pure."""
