@@ -82,7 +82,8 @@ def _down(site: Site, _: argparse.Namespace) -> None:
         if found.fingerprint is None and not found.leftovers:
             site.progress.say("nothing to remove: no cluster is on this machine")
             return
-        take_down(site)
+        owner = f"the cluster that {found.checkout} started"
+        take_down(site, owner if found.checkout else "what a killed run has left")
 
 
 def _env(site: Site, _: argparse.Namespace) -> None:

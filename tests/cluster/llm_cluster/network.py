@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from llm_cluster.command import run, succeeds
 from llm_cluster.errors import ClusterError
 from llm_cluster.layout import POD_NETWORK, SERVICE_NETWORK, Layout
+from llm_cluster.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,31 @@ def existing_bridges(layout: Layout) -> list[str]:
 
 
 def remove(layout: Layout) -> None:
-    """Removes what is there of bridges and routes."""
+    """Removes what is there of bridges, routes and pods' interfaces."""
+    wait_until("removal of the pods' interfaces", lambda: not _pod_links(layout), 10.0)
     present = run(["ip", "route", "show"])
     for route in routes(layout):
         if any(line.startswith(" ".join(route.command)) for line in present.splitlines()):
             run(["ip", "route", "delete", *route.command])
     for name in existing_bridges(layout):
         run(["ip", "link", "delete", name])
+
+
+def _pod_links(layout: Layout) -> list[str]:
+    """Pods' interfaces still there, after trying to delete them.
+
+    They go with their namespaces, but only when the kernel comes to it; so they are deleted by
+    name, and losing the race against the kernel is no failure.
+    """
+    for bridge in existing_bridges(layout):
+        for name in _ports(bridge):
+            succeeds(["ip", "link", "delete", name])
+    return [name for bridge in existing_bridges(layout) for name in _ports(bridge)]
+
+
+def _ports(bridge: str) -> list[str]:
+    listed = json.loads(run(["ip", "-json", "link", "show", "master", bridge]) or "[]")
+    return [str(link["ifname"]) for link in listed]
 
 
 def check_free(layout: Layout) -> None:

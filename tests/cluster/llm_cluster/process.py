@@ -8,6 +8,7 @@ import os
 import select
 import signal
 import subprocess
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from llm_cluster.errors import ClusterError
 
 _PROC = Path("/proc")
 _GONE_SECONDS = 20.0
+_REAPED_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,17 @@ def kill(identities: Iterable[Identity]) -> None:
             os.close(handle)
     if stuck:
         raise ClusterError(f"processes {stuck} survive SIGKILL: look at them with ps -o stat,wchan")
+
+
+def wait_reaped(identities: Iterable[Identity]) -> None:
+    """Gives init, their parent, a moment to collect the killed, so that none shows up in ps.
+
+    An init that never does so is not ours to mend: after 5 s they are left as they are.
+    """
+    deadline = time.monotonic() + _REAPED_SECONDS
+    for identity in identities:
+        while (_PROC / str(identity.pid)).exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
 
 
 def _handle(identity: Identity) -> int | None:

@@ -1,12 +1,11 @@
 """Takes a cluster, or what a killed run has left of one, off the machine without a trace."""
 
-import json
 import shutil
 from pathlib import Path
 
 from llm_cluster import cgroups, iptables, mounts, network, process, record, sysctls
-from llm_cluster.command import run
 from llm_cluster.layout import CGROUP, ENVIRONMENT_MARK, Layout
+from llm_cluster.process import Identity
 from llm_cluster.record import Record
 
 _SHARED = (
@@ -46,7 +45,6 @@ def remove(layout: Layout, known: Record | None) -> None:
     """
     _end_processes(known)
     mounts.remove_all([layout.run, layout.data])
-    _remove_pod_links(layout)
     network.remove(layout)
     iptables.remove_all()
     if known is not None:
@@ -64,17 +62,14 @@ def remove(layout: Layout, known: Record | None) -> None:
 
 def _end_processes(known: Record | None) -> None:
     """The recorded ones first: nothing may start containers again while they are ended."""
+    killed: list[Identity] = []
     if known is not None and known.boot == process.boot_id():
-        process.kill(running.identity for running in known.processes.values())
+        killed += [running.identity for running in known.processes.values()]
+        process.kill(killed)
     while found := process.marked(ENVIRONMENT_MARK, CGROUP):
         process.kill(found)
-
-
-def _remove_pod_links(layout: Layout) -> None:
-    """Pods' interfaces go with their namespaces, but only after a while; so they go by name."""
-    for bridge in network.existing_bridges(layout):
-        for link in json.loads(run(["ip", "-json", "link", "show", "master", bridge]) or "[]"):
-            run(["ip", "link", "delete", link["ifname"]])
+        killed += found
+    process.wait_reaped(killed)
 
 
 def _remove_shared(layout: Layout, created: tuple[str, ...]) -> None:

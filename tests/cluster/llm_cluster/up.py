@@ -49,13 +49,13 @@ def up(site: Site, options: Options) -> None:
         _extend(site, options)
 
 
-def take_down(site: Site) -> None:
+def take_down(site: Site, what: str = "the old cluster") -> None:
     """Removes whatever of a cluster is on the machine."""
     try:
         known = record.load(site.layout.run)
     except ClusterError:
         known = None
-    with site.progress.step("taking the old cluster down"):
+    with site.progress.step(f"removing {what}"):
         teardown.remove(site.layout, known)
 
 
