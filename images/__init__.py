@@ -1,0 +1,1 @@
+"""Builds the container images without a daemon: `scripts/images`."""

@@ -1,0 +1,124 @@
+"""What each image is made of, and its tag: a digest of everything that decides its content."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PREFIX = "localhost/llm-operator"
+STAGE = "images/stage"
+TOOLS_LOCK = "requirements/uv.txt"
+_IGNORED = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache"})
+_TAG_DIGITS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One image. Paths are relative to the repository's root.
+
+    ``sources`` are files and folders that the Dockerfile copies; ``locks`` are the hash-locked
+    requirements it installs. ``imports`` must work in the finished image and ``absent`` must not.
+    """
+
+    name: str
+    dockerfile: str
+    target: str
+    sources: tuple[str, ...]
+    locks: tuple[str, ...]
+    imports: tuple[str, ...]
+    absent: tuple[str, ...] = ()
+    variant: str = "cpu"
+
+    def inputs(self) -> tuple[str, ...]:
+        """Every path that decides the content."""
+        return (self.dockerfile, STAGE, TOOLS_LOCK, *self.locks, *self.sources)
+
+
+_OPERATOR = Recipe(
+    name="operator",
+    dockerfile="Dockerfile.operator",
+    target="operator",
+    sources=("client", "operator"),
+    locks=("requirements/operator.txt",),
+    imports=("llm_operator.__main__", "kubernetes.aio"),
+    absent=("onnxruntime", "pip", "setuptools"),
+)
+_EXPORTER = Recipe(
+    name="exporter",
+    dockerfile="Dockerfile.runtime",
+    target="exporter",
+    sources=("client", "runtime"),
+    locks=("requirements/runtime.txt", "requirements/exporter.txt"),
+    imports=(
+        "llm_runtime.commands.job",
+        "llm_runtime.commands.export",
+        "llm_runtime.commands.verify",
+        "llm_runtime.commands.push",
+        "huggingface_hub",
+    ),
+    absent=("torch", "transformers", "pip", "setuptools"),
+)
+_RUNTIME = Recipe(
+    name="runtime",
+    dockerfile="Dockerfile.runtime",
+    target="runtime",
+    sources=("client", "runtime"),
+    locks=("requirements/runtime.txt",),
+    imports=(
+        "llm_runtime.commands.serve",
+        "llm_runtime.commands.chat",
+        "llm_runtime.commands.fetch",
+    ),
+    absent=("onnx", "safetensors", "torch", "transformers", "pip", "setuptools"),
+)
+_RUNTIME_CUDA = Recipe(
+    name="runtime-cuda",
+    dockerfile="Dockerfile.runtime",
+    target="runtime",
+    sources=("client", "runtime"),
+    locks=("requirements/runtime-cuda.txt",),
+    imports=_RUNTIME.imports,
+    absent=_RUNTIME.absent,
+    variant="cuda",
+)
+
+
+def recipes(variant: str) -> tuple[Recipe, ...]:
+    """The images of a variant: all of them for cpu, the runtime alone for cuda."""
+    if variant == "cuda":
+        return (_RUNTIME_CUDA,)
+    return (_OPERATOR, _EXPORTER, _RUNTIME)
+
+
+def tag(recipe: Recipe, base: str, root: Path = ROOT) -> str:
+    """Content tag: equal inputs and an equal ``base`` (its digest) give an equal tag."""
+    facts = [recipe.name, recipe.target, recipe.variant, base]
+    return digest(facts, recipe.inputs(), root)
+
+
+def digest(facts: list[str], paths: tuple[str, ...], root: Path = ROOT) -> str:
+    """Digest of words and of the contents of files and folders."""
+    total = hashlib.sha256("\0".join(facts).encode())
+    for path in paths:
+        for file in _files(root / path):
+            content = hashlib.sha256(file.read_bytes()).hexdigest()
+            mode = "x" if file.stat().st_mode & 0o100 else "-"
+            total.update(f"{file.relative_to(root)}\0{mode}\0{content}\n".encode())
+    return total.hexdigest()[:_TAG_DIGITS]
+
+
+def reference(name: str, content_tag: str) -> str:
+    """Full name of an image in the nodes' stores."""
+    return f"{PREFIX}/{name}:{content_tag}"
+
+
+def _files(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+        return
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} is needed for an image and does not exist")
+    for child in sorted(path.iterdir()):
+        if child.name not in _IGNORED and not child.name.endswith(".egg-info"):
+            yield from _files(child)
