@@ -4,7 +4,6 @@ Reads ``model.safetensors`` or the shards of ``model.safetensors.index.json`` in
 does not grow with the model. bfloat16 and float16 widen to float32 without loss.
 """
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +14,15 @@ import numpy as np
 from llm_runtime.errors import ModelError, Reason
 from llm_runtime.export.safetensors_header import StoredTensor, read_header
 from llm_runtime.model.containment import plain_name
+from llm_runtime.model.selection import (
+    INDEX_FILE,
+    SINGLE_FILE,
+    read_weight_map,
+    require_weights,
+)
 
-SINGLE_FILE = "model.safetensors"
-INDEX_FILE = "model.safetensors.index.json"
 CHUNK_BYTES = 16 << 20
 _READABLE = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
-_INDEX_LIMIT = 64 << 20
 
 Chunk = np.ndarray[Any, np.dtype[np.float32]]
 
@@ -75,16 +77,15 @@ def open_checkpoint(directory: Path) -> Checkpoint:
     Raises ModelError: FileNotFound, PreExportedUnsupported for folders that hold ONNX files only,
     ExportFailed for broken files.
     """
+    require_weights([path.name for path in directory.rglob("*") if path.is_file()])
     if (directory / INDEX_FILE).is_file():
         return _open_shards(directory)
-    if (directory / SINGLE_FILE).is_file():
-        return Checkpoint(read_header(directory / SINGLE_FILE))
-    raise _no_weights(directory)
+    return Checkpoint(read_header(directory / SINGLE_FILE))
 
 
 def _open_shards(directory: Path) -> Checkpoint:
     tensors: dict[str, StoredTensor] = {}
-    weight_map = _weight_map(directory / INDEX_FILE)
+    weight_map = read_weight_map(directory / INDEX_FILE)
     for shard in sorted(set(weight_map.values())):
         tensors.update(read_header(directory / plain_name(shard)))
     for name, shard in weight_map.items():
@@ -95,46 +96,6 @@ def _open_shards(directory: Path) -> Checkpoint:
                 " the model again",
             )
     return Checkpoint(tensors)
-
-
-def _weight_map(path: Path) -> dict[str, str]:
-    if path.stat().st_size > _INDEX_LIMIT:
-        raise _bad_index(f"is larger than {_INDEX_LIMIT} bytes")
-    try:
-        document = json.loads(path.read_bytes())
-    except (ValueError, RecursionError) as error:
-        raise _bad_index("is not JSON") from error
-    match document:
-        case {"weight_map": dict(weight_map)} if all(
-            isinstance(shard, str) for shard in weight_map.values()
-        ):
-            return weight_map
-    raise _bad_index("has no weight_map of names to files")
-
-
-def _bad_index(what: str) -> ModelError:
-    return ModelError(Reason.EXPORT_FAILED, f"{INDEX_FILE} {what}; download the model again")
-
-
-def _no_weights(directory: Path) -> ModelError:
-    names = sorted(path.name for path in directory.rglob("*") if path.is_file())
-    if any(name.endswith(".onnx") for name in names):
-        return ModelError(
-            Reason.PRE_EXPORTED_UNSUPPORTED,
-            "the source holds ONNX files but no safetensors; name the repository of the original"
-            " checkpoint (with model.safetensors), the operator exports it itself",
-        )
-    if any(name.endswith((".bin", ".pt", ".pth", ".ckpt", ".gguf")) for name in names):
-        return ModelError(
-            Reason.FILE_NOT_FOUND,
-            "the source holds pickle or GGUF weights but no model.safetensors; convert it to"
-            " safetensors or name a revision that has them (pickle is never loaded)",
-        )
-    return ModelError(
-        Reason.FILE_NOT_FOUND,
-        f"the source holds neither {SINGLE_FILE} nor {INDEX_FILE}; name a repository or folder"
-        " with the model's weights at its root",
-    )
 
 
 def _raw_chunks(tensor: StoredTensor, name: str) -> Iterator[bytes]:

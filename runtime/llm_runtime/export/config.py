@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from llm_runtime.errors import ModelError, Reason
+from llm_runtime.model.selection import CONFIG_FILE
 
-CONFIG_FILE = "config.json"
 _MAXIMUM_BYTES = 1 << 20
 
 

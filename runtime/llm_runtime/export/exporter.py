@@ -12,7 +12,7 @@ from pathlib import Path
 from llm_runtime.errors import ModelError, Reason
 from llm_runtime.export import decoder, layout
 from llm_runtime.export.checkpoint import open_checkpoint
-from llm_runtime.export.config import CONFIG_FILE, ModelConfig, read_config
+from llm_runtime.export.config import ModelConfig, read_config
 from llm_runtime.export.decoder import DecoderSpec
 from llm_runtime.export.families.registry import read_spec
 from llm_runtime.export.graph import Graph
@@ -27,6 +27,7 @@ from llm_runtime.export.memory import needed_memory
 from llm_runtime.export.text_files import special_tokens, text_files
 from llm_runtime.export.weights import Placement, place, sync, total_bytes, write_data
 from llm_runtime.model.progress import Progress, Step, Unwatched
+from llm_runtime.model.selection import CONFIG_FILE
 from llm_runtime.model.space import full_disk_is_no_space, require_disk, require_memory
 
 

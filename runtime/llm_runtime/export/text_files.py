@@ -6,22 +6,14 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from llm_runtime.errors import ModelError, Reason
-from llm_runtime.export.config import CONFIG_FILE, ModelConfig, read_config
+from llm_runtime.export.config import ModelConfig, read_config
 from llm_runtime.export.manifest import SpecialTokens
+from llm_runtime.model.selection import TEXT_FILES
 
 TOKENIZER_FILE = "tokenizer.json"
 TOKENIZER_CONFIG_FILE = "tokenizer_config.json"
 TEMPLATE_FILE = "chat_template.jinja"
 GENERATION_FILE = "generation_config.json"
-# Everything a source is asked for, besides the safetensors files.
-WANTED = (
-    CONFIG_FILE,
-    GENERATION_FILE,
-    TOKENIZER_FILE,
-    TOKENIZER_CONFIG_FILE,
-    "special_tokens_map.json",
-    TEMPLATE_FILE,
-)
 _MAXIMUM_BYTES = 256 << 20
 
 
@@ -32,7 +24,7 @@ def text_files(source: Path, vocab_size: int) -> Iterator[tuple[str, bytes]]:
     Raises ModelError: FileNotFound without a tokenizer.json, ExportFailed for a broken one.
     """
     _check_tokenizer(source, vocab_size)
-    for name in WANTED:
+    for name in TEXT_FILES:
         if (source / name).is_file() and name != TEMPLATE_FILE:
             yield name, _read(source / name)
     template = _chat_template(source)

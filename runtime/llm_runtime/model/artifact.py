@@ -54,15 +54,17 @@ def push(
 
 
 def find(target: Reference, options: RegistryOptions) -> StoredArtifact | None:
-    """The artifact that ``target``'s digest or tag names, None when there is none.
+    """The artifact that ``target``'s digest or tag names, None when it or a part of it is missing.
 
-    Reads the image's manifest and manifest.json only. Raises ModelError.
+    Reads the image's manifest and manifest.json, and asks for each layer. Raises ModelError.
     """
     repository = Repository(target, options)
     digest = target.digest or repository.digest_of_tag(target.tag or "latest")
     if digest is None:
         return None
-    _, _, manifest = _read_image(repository, digest)
+    layers, _, manifest = _read_image(repository, digest)
+    if not all(repository.has_blob(layer.digest) for layer in layers.values()):
+        return None
     return _stored(target, digest, manifest)
 
 

@@ -27,3 +27,9 @@ def combined_sha256(digests: Iterable[tuple[str, str]]) -> str:
     """Hex digest over (name, hex digest) pairs; their order does not matter."""
     lines = (f"{digest}  {name}\n" for name, digest in digests)
     return hashlib.sha256("".join(sorted(lines)).encode()).hexdigest()
+
+
+def folder_sha256(folder: Path) -> str:
+    """Hex digest over the names and contents of the files at a folder's root."""
+    paths = [path for path in folder.iterdir() if path.is_file()] if folder.is_dir() else []
+    return combined_sha256((path.name, file_sha256(path)) for path in paths)
