@@ -95,6 +95,7 @@ class OrtBackend:
         self._threads = threads
         self._bindings: dict[tuple[int, int], ort.IOBinding] = {}
         self._caches: list[tuple[str, str, NDArray[np.float32]]] = []
+        self._session: ort.InferenceSession | None = None
 
     def load(self) -> None:
         """Reads the graph and its weights, and reserves the caches (their memory is taken as it is
@@ -126,9 +127,11 @@ class OrtBackend:
         self._logits = np.empty((self._shape.slots, self._layout.vocab_size), np.float32)
 
     def step(self, step: StepInput) -> StepOutput:
-        """Runs the graph once. Raises BackendError when onnxruntime does."""
+        """Runs the graph once. Raises BackendError when it is not loaded or onnxruntime fails."""
+        if self._session is None:
+            raise BackendError("the model is not loaded")
         packed = pack(step.rows, self._shape.capacity)
-        binding = self._binding(packed.low, packed.high)
+        binding = self._binding(self._session, packed.low, packed.high)
         for name, array in packed.arrays.items():
             binding.bind_cpu_input(name, array)
         logits = self._logits[: packed.wanted]
@@ -143,13 +146,13 @@ class OrtBackend:
         """Drops the session and the caches."""
         self._bindings.clear()
         self._caches.clear()
-        del self._session
+        self._session = None
 
-    def _binding(self, low: int, high: int) -> ort.IOBinding:
+    def _binding(self, session: ort.InferenceSession, low: int, high: int) -> ort.IOBinding:
         """The binding of a range of slots, made at its first use."""
         found = self._bindings.get((low, high))
         if found is None:
-            found = self._bindings[low, high] = self._session.io_binding()
+            found = self._bindings[low, high] = session.io_binding()
             for past, present, cache in self._caches:
                 value = ort.OrtValue.ortvalue_from_numpy(cache[low:high])
                 found.bind_ortvalue_input(past, value)

@@ -86,6 +86,7 @@ class Engine:
         self._lock = threading.Lock()
         self._load = Load()  # of the batch, as of the last step; the inbox is counted apart
         self._arrived = Load()
+        self._is_over = False
         self._window = RateWindow()
         self._step_started: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -101,7 +102,7 @@ class Engine:
         """
         channel = Channel(asyncio.get_running_loop(), self.config.unread_tokens)
         with self._lock:
-            if not self.ended.done():
+            if not self._is_over:
                 self._arrived = _plus(self._arrived, 1, len(request.prompt))
                 self._inbox.put(_Submit(request, channel, self._clock()))
                 return channel
@@ -197,30 +198,34 @@ class Engine:
         self._step_started = self._clock()
         report = self._batch.step()
         self._step_started = None
-        wake(self._batch.take_news())
-        with self._lock:
+        with self._lock:  # before anybody wakes and asks
             self._load = self._batch.load
             self._window.add(self._clock(), report.generated_tokens, report.seconds)
+        wake(self._batch.take_news())
         self._observer.step(report)
 
     def _finish(self, error: Exception | None) -> None:
         """Ends all requests, those that nobody took in included, and says so."""
         self._step_started = None
-        with self._lock:  # from here on `submit` answers by itself
-            if error is None:
-                self.ended.set_result(None)
-            else:
-                self.ended.set_exception(error)
-                if not self.ready.done():
-                    self.ready.set_exception(error)
+        with self._lock:
+            self._is_over = True  # from here on `submit` answers by itself
         for message in self._take_messages():
             if isinstance(message, _Submit):
                 self._take_in(message)
         self._batch.abort_all(_DEAD)
-        wake(self._batch.take_news())
         with self._lock:
             self._load = self._arrived = Load()
+        wake(self._batch.take_news())
         self._backend.close()
+        self._resolve(error)
+
+    def _resolve(self, error: Exception | None) -> None:
+        if error is None:
+            self.ended.set_result(None)
+            return
+        self.ended.set_exception(error)
+        if not self.ready.done():
+            self.ready.set_exception(error)
 
 
 def _plus(load: Load, requests: int, tokens: int) -> Load:
