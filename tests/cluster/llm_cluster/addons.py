@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 from llm_cluster import images, launch
+from llm_cluster.errors import ClusterError, CommandError
 from llm_cluster.record import Options
 from llm_cluster.site import Site
 from llm_cluster.waiting import wait_until
@@ -20,9 +21,10 @@ def image_archives(site: Site, options: Options) -> list[Path]:
     return [*archives, images.busybox_image(site.cache)]
 
 
-def apply_base(site: Site) -> None:
-    """Applies what every cluster has."""
-    site.kubectl.apply("\n---\n".join(site.blueprint.manifests[name] for name in _ALWAYS))
+def apply(site: Site, options: Options) -> None:
+    """Applies what every cluster has, and metrics-server if asked for. Waits for nothing."""
+    names = [*_ALWAYS, *(["metrics"] if options.metrics else [])]
+    site.kubectl.apply("\n---\n".join(site.blueprint.manifests[name] for name in names))
 
 
 def wait_for_base(site: Site) -> None:
@@ -34,12 +36,15 @@ def _wait_available(site: Site, names: tuple[str, ...]) -> None:
     targets = [f"deployment/{name}" for name in names]
     limit = f"--timeout={_READY_SECONDS}s"
     condition = "--for=condition=Available"
-    site.kubectl("-n", "kube-system", "wait", condition, limit, *targets, timeout=150)
+    try:
+        site.kubectl("-n", "kube-system", "wait", condition, limit, *targets, timeout=150)
+    except CommandError as late:
+        pods = site.kubectl("-n", "kube-system", "get", "pods", "-o", "wide")
+        raise ClusterError(f"{late}\n{pods}\nSee `kubectl -n kube-system logs POD`.") from late
 
 
-def add_metrics(site: Site) -> None:
-    """metrics-server; returns when the aggregated API gives figures of both nodes."""
-    site.kubectl.apply(site.blueprint.manifests["metrics"])
+def wait_for_metrics(site: Site) -> None:
+    """Returns when the aggregated API gives figures of both nodes."""
     _wait_available(site, ("metrics-server",))
     hint = "See `kubectl -n kube-system logs deployment/metrics-server`."
     wait_until("metrics of both nodes", lambda: _has_metrics(site), _READY_SECONDS, hint)

@@ -4,7 +4,7 @@ A lost node is what a power cut leaves: its kubelet, its container runtime and a
 are killed at once, and nothing says goodbye to the API server.
 """
 
-from llm_cluster import launch, process
+from llm_cluster import images, launch, process
 from llm_cluster.layout import CGROUP, ENVIRONMENT_MARK, Layout, Node
 
 
@@ -18,10 +18,19 @@ def lose(layout: Layout, node: Node) -> None:
 
 
 def restore(layout: Layout, node: Node) -> None:
-    """Starts the container runtime and kubelet of ``node`` again; they find their state."""
-    for name in reversed(_processes(node)):
-        if name not in launch.running(layout):
-            launch.start_again(layout, name)
+    """Starts the container runtime and kubelet of ``node`` again; they find their state.
+
+    The kubelet gives up for good when it meets a runtime that does not answer yet.
+    """
+    agent, runtime = _processes(node)
+    _start_if_dead(layout, runtime)
+    images.wait_for_runtime(node, layout.tools / "ctr")
+    _start_if_dead(layout, agent)
+
+
+def _start_if_dead(layout: Layout, name: str) -> None:
+    if name not in launch.running(layout):
+        launch.start_again(layout, name)
 
 
 def _processes(node: Node) -> tuple[str, str]:

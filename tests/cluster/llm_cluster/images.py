@@ -3,23 +3,26 @@
 import platform
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from llm_cluster import image_archive
 from llm_cluster.build import Programs
-from llm_cluster.command import run
+from llm_cluster.command import run, succeeds
 from llm_cluster.image_archive import Contents
 from llm_cluster.layout import Layout, Node
+from llm_cluster.waiting import wait_until
 
 PREFIX = "localhost/llm-operator-cluster"
 _IMPORT_SECONDS = 600.0
+_START_SECONDS = 90.0
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
 def program_image(programs: Programs, cache: Path, name: str) -> Path:
     """The archive with the program ``name`` and nothing else; written once per build of it."""
     folder = programs.folders[name]
-    archive = cache / "images" / f"{name}-{folder.name}.tar"
+    archive = cache / "cluster-images" / f"{name}-{folder.name}.tar"
     contents = Contents((f"/{name}",), files={name: folder / name}, empty=("tmp",))
     return _written(archive, name, contents)
 
@@ -34,7 +37,7 @@ def busybox_image(cache: Path) -> Path:
         links={f"bin/{name}": "busybox" for name in applets if name != "busybox"},
         empty=("tmp",),
     )
-    return _written(cache / "images" / "busybox.tar", "busybox", contents)
+    return _written(cache / "cluster-images" / "busybox.tar", "busybox", contents)
 
 
 def _written(archive: Path, name: str, contents: Contents) -> Path:
@@ -46,7 +49,7 @@ def _written(archive: Path, name: str, contents: Contents) -> Path:
 
 
 def _busybox(cache: Path) -> Path:
-    folder = cache / "images" / "busybox-static"
+    folder = cache / "cluster-images" / "busybox-static"
     program = folder / "root/bin/busybox"
     if not program.exists():
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,6 +57,12 @@ def _busybox(cache: Path) -> Path:
         for package in folder.glob("*.deb"):
             run(["dpkg-deb", "-x", package, folder / "root"])
     return program
+
+
+def wait_for_runtime(node: Node, ctr: Path) -> None:
+    """Returns when the node's containerd answers; its socket alone may be a dead one's."""
+    ask: list[str | Path] = [ctr, "--address", node.containerd_socket, "version"]
+    wait_until(f"an answer of {node.name}'s containerd", partial(succeeds, ask), _START_SECONDS)
 
 
 def load(layout: Layout, ctr: Path, archives: Iterable[Path]) -> None:

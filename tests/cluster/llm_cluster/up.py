@@ -81,14 +81,14 @@ def _start(site: Site, options: Options) -> None:
     host.check_ports(site.layout)
     iptables.check_free()
     with site.progress.step("preparing network, cgroups and certificates"):
-        _prepare_machine(site)
+        _prepare_machine(site, options)
     launch.start(site, ["etcd", "kube-apiserver", *_per_node(site, "containerd")])
     with ThreadPoolExecutor(1) as background:
         loading = background.submit(_load_images, site, options)
         with site.progress.step("starting etcd and the API server"):
             _wait_for_api(site)
         launch.start(site, ["kube-controller-manager", "kube-scheduler", "kube-proxy"])
-        addons.apply_base(site)
+        addons.apply(site, options)
         with site.progress.step("importing the cluster's own images"):
             loading.result()
     launch.start(site, _per_node(site, "kubelet"))
@@ -103,13 +103,14 @@ def _per_node(site: Site, program: str) -> list[str]:
     return [f"{program}-{node.name}" for node in site.layout.nodes]
 
 
-def _prepare_machine(site: Site) -> None:
+def _prepare_machine(site: Site, options: Options) -> None:
     """The record comes first: from here on there is something to undo."""
     layout = site.layout
     fresh = Record(
         checkout=str(checkout()),
         fingerprint=site.fingerprint,
         boot=process.boot_id(),
+        options=Options(metrics=options.metrics),
         sysctls=sysctls.current(),
         tables=tuple(sorted(iptables.tables())),
         created=teardown.absent_shared_folders(),
@@ -151,8 +152,7 @@ def _tools(site: Site) -> dict[str, Path]:
 def _load_images(site: Site, options: Options) -> None:
     archives = addons.image_archives(site, options)
     for node in site.layout.nodes:
-        socket = node.containerd_socket
-        wait_until(f"containerd of {node.name}", socket.exists, _START_SECONDS, _logs(site))
+        images.wait_for_runtime(node, site.ctr)
     images.load(site.layout, site.ctr, archives)
 
 
@@ -191,10 +191,12 @@ def _extend(site: Site, options: Options) -> None:
     """Adds what is asked for beyond the base; asking again changes nothing."""
     before = launch.recorded(site.layout).options
     if options.metrics and not before.metrics:
-        with site.progress.step("adding metrics-server"):
-            prepare(site, options)
-            images.load(site.layout, site.ctr, addons.image_archives(site, options))
-            addons.add_metrics(site)
+        prepare(site, options)
+        images.load(site.layout, site.ctr, addons.image_archives(site, options))
+        addons.apply(site, options)
+    if options.metrics:
+        with site.progress.step("waiting for metrics of both nodes"):
+            addons.wait_for_metrics(site)
     if options.kwok:
         prepare(site, options)
         addons.add_kwok(site)
