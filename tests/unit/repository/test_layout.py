@@ -16,6 +16,7 @@ PACKAGES = (
     ROOT / "client" / "llm_client",
     ROOT / "demo",
     ROOT / "bench",
+    ROOT / "images",
 )
 GENERATED = ROOT / "client" / "llm_client" / "v1"
 VAGUE = {"utils", "util", "helpers", "helper", "common", "manager", "misc"}
