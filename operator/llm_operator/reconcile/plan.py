@@ -153,10 +153,12 @@ def _serving(situation: Situation) -> list[str]:
 
 
 def _requeue_after(situation: Situation) -> float | None:
-    now = situation.world.now
+    """Only an export changes by time alone; a suspended one is not tried again."""
+    if situation.target is not None:
+        return None
     match situation.export:
-        case exports.Running(step=step, trouble=trouble) if situation.target is None:
+        case exports.Running(step=step, trouble=trouble):
             return POLL_SECONDS if step is not None and trouble is None else PENDING_SECONDS
-        case exports.Failed(retry_at=datetime() as retry_at) if situation.target is None:
-            return max(0.0, (retry_at - now).total_seconds())
+        case exports.Failed(retry_at=datetime() as retry_at) if not situation.spec.suspend:
+            return max(0.0, (retry_at - situation.world.now).total_seconds())
     return None

@@ -1,0 +1,323 @@
+"""A cluster in memory: takes Plans and behaves like the API server and its controllers.
+
+What it does like the real one: server-side apply with uids and generations, defaulting, canonical
+quantities, fields that are not stored when empty, uid preconditions, immutable records and Job
+templates, Deployments that make and remove pods and count them late, Jobs whose pod ends with a
+result, pods that take a while to serve and to end.
+"""
+
+import copy
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from llm_operator.api.conditions import timestamp
+from llm_operator.api.llmdeployment import parse_llmdeployment
+from llm_operator.reconcile.actions import Apply, Delete, Plan
+from llm_operator.reconcile.plan import plan
+from llm_operator.reconcile.world import World
+from llm_operator.render import labels
+from llm_operator.render.quantity import parse_quantity
+from support import worlds
+
+Object = dict[str, Any]
+
+
+class KilledError(Exception):
+    """The operator died between two writes."""
+
+
+class RefusedError(Exception):
+    """The API server refused a write."""
+
+
+@dataclass
+class SimulatedCluster:
+    """One LLMDeployment's namespace."""
+
+    deployment: Object
+    settings: Any = worlds.SETTINGS
+    now: datetime = worlds.NOW
+    objects: dict[tuple[str, str], Object] = field(default_factory=dict)
+    pods: dict[str, Object] = field(default_factory=dict)
+    broken: set[str] = field(default_factory=set)
+    """Revisions whose pods never serve."""
+    export_results: list[Mapping[str, Any]] = field(default_factory=list)
+    """Termination messages of the coming exports; when there is none left, they succeed."""
+    serial: int = 0
+    writes: int = 0
+
+    # what the operator does
+
+    def world(self) -> World:
+        return World(
+            now=self.now,
+            deployment=parse_llmdeployment(self.deployment),
+            settings=self.settings,
+            children=tuple(copy.deepcopy(list(self.objects.values()))),
+            pods=tuple(copy.deepcopy(list(self.pods.values()))),
+            control_authority=worlds.AUTHORITY,
+        )
+
+    def reconcile(self, *, die_after: int | None = None) -> Plan:
+        """One run of the operator; KilledError when it dies before write number `die_after`."""
+        made = plan(self.world())
+        for index, write in enumerate(made.writes):
+            if index == die_after:
+                raise KilledError
+            self._write(write)
+        if len(made.writes) == die_after:
+            raise KilledError
+        if made.status is not None:
+            _merge(self.deployment, made.status)
+            self.writes += 1
+        return made
+
+    def edit(self, **spec: Any) -> None:
+        """A user's change of the spec."""
+        self.deployment["spec"] = {**self.deployment["spec"], **spec}
+        self.deployment["metadata"]["generation"] += 1
+
+    # what the API server does
+
+    def _write(self, write: Apply | Delete) -> None:
+        self.writes += 1
+        if isinstance(write, Delete):
+            self._delete(write)
+        else:
+            self._apply(write)
+
+    def _delete(self, write: Delete) -> None:
+        live = self.objects.get((write.kind, write.name))
+        if live is None:
+            return
+        if live["metadata"]["uid"] != write.uid:
+            raise RefusedError(f"{write.kind} {write.name}: uid precondition")
+        del self.objects[write.kind, write.name]
+        self._collect_garbage(write.uid)
+
+    def _collect_garbage(self, owner_uid: str) -> None:
+        for name, pod in list(self.pods.items()):
+            if pod["metadata"]["ownerReferences"][0]["uid"] == owner_uid:
+                if pod["metadata"]["labels"][labels.COMPONENT] == "runtime":
+                    self._end(pod)
+                else:
+                    del self.pods[name]
+
+    def _apply(self, write: Apply) -> None:
+        wanted = copy.deepcopy(dict(write.manifest))
+        key = wanted["kind"], wanted["metadata"]["name"]
+        live = self.objects.get(key)
+        if live is None:
+            if write.uid is not None:
+                raise RefusedError(f"{key}: uid precondition")
+            self._create(key, wanted)
+            return
+        if write.uid != live["metadata"]["uid"]:
+            raise RefusedError(f"{key}: a second one was to be made")
+        self._replace(key, live, wanted)
+
+    def _create(self, key: tuple[str, str], wanted: Object) -> None:
+        self.serial += 1
+        wanted["metadata"] |= {
+            "uid": f"uid-{self.serial}",
+            "generation": 1,
+            "creationTimestamp": timestamp(self.now),
+        }
+        self.objects[key] = stored(wanted)
+
+    def _replace(self, key: tuple[str, str], live: Object, wanted: Object) -> None:
+        if key[0] == "Job":
+            raise RefusedError("a Job's template is immutable")
+        after = stored(wanted)
+        if key[0] == "ControllerRevision" and after["data"] != live["data"]:
+            raise RefusedError("a ControllerRevision's data is immutable")
+        is_changed = after.get("spec") != live.get("spec")
+        after["metadata"] = live["metadata"] | after["metadata"]
+        after["metadata"]["generation"] = live["metadata"]["generation"] + is_changed
+        if "status" in live:
+            after["status"] = live["status"]
+        self.objects[key] = after
+
+    # what the controllers and kubelets do
+
+    def step(self, seconds: float = 1.0) -> None:
+        """Everything in the cluster gets on by one notch."""
+        self.now += timedelta(seconds=seconds)
+        for pod in list(self.pods.values()):
+            self._run(pod)
+        for deployment in self._of_kind("Deployment"):
+            self._control_deployment(deployment)
+        for job in self._of_kind("Job"):
+            self._control_job(job)
+
+    def settle(self, limit: int = 150) -> int:
+        """Reconciles and steps until nothing changes any more; returns the number of rounds.
+
+        Raises AssertionError where that never comes.
+        """
+        quiet = 0
+        for rounds in range(limit):
+            before = copy.deepcopy((self.objects, self.pods))
+            made = self.reconcile()
+            self.step()
+            is_quiet = made.is_empty and before == (self.objects, self.pods)
+            quiet = quiet + 1 if is_quiet and made.requeue_after is None else 0
+            if quiet == 3:
+                return rounds
+        raise AssertionError(f"still changing after {limit} rounds")
+
+    def available(self, hash8: str | None = None) -> int:
+        """Runtime pods that serve."""
+        return sum(_is_ready(pod) for pod in self._runtime_pods(hash8))
+
+    def _of_kind(self, kind: str) -> Iterator[Object]:
+        return (found for found in list(self.objects.values()) if found["kind"] == kind)
+
+    def _runtime_pods(self, hash8: str | None = None) -> Iterator[Object]:
+        for pod in self.pods.values():
+            found = pod["metadata"]["labels"]
+            is_ours = (
+                found[labels.COMPONENT] == "runtime" and "deletionTimestamp" not in pod["metadata"]
+            )
+            if is_ours and hash8 in (None, found.get(labels.REVISION)):
+                yield pod
+
+    def _run(self, pod: Object) -> None:
+        metadata = pod["metadata"]
+        metadata["age"] = min(metadata["age"] + 1, 10)
+        if "deletionTimestamp" in metadata and metadata["age"] > 2:
+            self.pods.pop(metadata["name"], None)
+        elif metadata["labels"][labels.COMPONENT] == "export":
+            self._run_export(pod)
+        elif metadata["age"] == 2 and metadata["labels"][labels.REVISION] not in self.broken:
+            pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+
+    def _run_export(self, pod: Object) -> None:
+        if pod["metadata"]["age"] != 3 or "phase" in pod["status"]:
+            return
+        default = {
+            "step": "push",
+            "ok": True,
+            "resolvedRevision": "c0ffee",
+            "image": f"registry/llm-operator/artifacts@{worlds.DIGEST}",
+            "digest": worlds.DIGEST,
+            "sizeBytes": 5_000_000,
+            "precision": "fp32",
+            "family": "llama",
+        }
+        result = self.export_results.pop(0) if self.export_results else default
+        ended = {"exitCode": 0 if result["ok"] else 1, "message": json.dumps(result)}
+        pod["status"] = {
+            "phase": "Succeeded" if result["ok"] else "Failed",
+            "containerStatuses": [{"name": "push", "state": {"terminated": ended}}],
+        }
+
+    def _control_deployment(self, deployment: Object) -> None:
+        hash8 = deployment["metadata"]["labels"][labels.REVISION]
+        pods = list(self._runtime_pods(hash8))
+        wanted = deployment["spec"]["replicas"]
+        for _ in range(wanted - len(pods)):
+            self._start(deployment, deployment["spec"]["template"]["metadata"]["labels"])
+        for pod in sorted(pods, key=_is_ready)[: max(0, len(pods) - wanted)]:
+            self._end(pod)
+        ready = self.available(hash8)
+        deployment["status"] = {
+            "observedGeneration": deployment["metadata"]["generation"],
+            "replicas": len(list(self._runtime_pods(hash8))),
+            "readyReplicas": ready,
+            "availableReplicas": ready,
+        }
+
+    def _control_job(self, job: Object) -> None:
+        uid = job["metadata"]["uid"]
+        pods = [p for p in self.pods.values() if p["metadata"]["ownerReferences"][0]["uid"] == uid]
+        if not pods:
+            self._start(job, job["spec"]["template"]["metadata"]["labels"])
+        for pod in pods:
+            kind = {"Succeeded": "Complete", "Failed": "Failed"}.get(pod["status"].get("phase"))
+            if kind is not None and "status" not in job:
+                time = timestamp(self.now)
+                condition = {"type": kind, "status": "True", "lastTransitionTime": time}
+                job["status"] = {"conditions": [condition]}
+
+    def _start(self, owner: Object, pod_labels: Mapping[str, str]) -> None:
+        self.serial += 1
+        name = f"{owner['metadata']['name']}-{self.serial}"
+        reference = {"kind": owner["kind"], "uid": owner["metadata"]["uid"], "controller": True}
+        metadata = {
+            "name": name,
+            "uid": f"uid-{self.serial}",
+            "labels": dict(pod_labels),
+            "ownerReferences": [reference],
+            "creationTimestamp": timestamp(self.now),
+            "age": 0,
+        }
+        self.pods[name] = {"metadata": metadata, "status": {}}
+
+    def _end(self, pod: Object) -> None:
+        pod["metadata"] |= {"deletionTimestamp": timestamp(self.now), "age": 0}
+        pod["status"] = {}
+
+    # other people
+
+    def upgraded(self, **settings: Any) -> "SimulatedCluster":
+        """The same cluster under an operator that renders differently."""
+        return replace(self, settings=replace(self.settings, **settings))
+
+
+def stored(wanted: Object) -> Object:
+    """What the API server keeps of it: canonical quantities, defaults, nothing empty."""
+    if wanted["kind"] == "ControllerRevision":
+        return wanted  # its data is kept as it is
+    kept: Object = _without_empty(wanted)
+    pod = (kept.get("spec") or {}).get("template", {}).get("spec")
+    if pod is not None:
+        pod |= {"dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler"}
+        for container in (*pod.get("initContainers", ()), *pod["containers"]):
+            container["terminationMessagePath"] = "/dev/termination-log"
+            for amounts in container.get("resources", {}).values():
+                amounts |= {name: _as_stored(amount) for name, amount in amounts.items()}
+    if kept["kind"] == "Service" and "clusterIP" not in kept["spec"]:
+        kept["spec"] |= {"clusterIP": "10.96.0.1", "sessionAffinity": "None"}
+    if kept["kind"] == "Deployment":
+        kept["spec"]["strategy"] = {"type": "RollingUpdate"}
+    return kept
+
+
+def _as_stored(amount: Any) -> str:
+    """The API server's own spelling: 1000m is 1, 0.5 is 500m, 1024Mi is 1Gi."""
+    value = parse_quantity(amount)
+    if value != int(value):
+        return f"{int(value * 1000)}m"
+    for suffix, factor in (("Gi", 2**30), ("Mi", 2**20), ("Ki", 2**10)):
+        if value and value % factor == 0:
+            return f"{int(value) // factor}{suffix}"
+    return str(int(value))
+
+
+def _without_empty(value: Any) -> Any:
+    """Without false and empty strings, as fields marked omitempty come back."""
+    if isinstance(value, dict):
+        return {k: _without_empty(v) for k, v in value.items() if v is not False and v != ""}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
+def _is_ready(pod: Object) -> bool:
+    return any(
+        condition["type"] == "Ready" and condition["status"] == "True"
+        for condition in pod["status"].get("conditions", ())
+    )
+
+
+def _merge(target: Object, patch: Mapping[str, Any]) -> None:
+    """RFC 7386."""
+    for key, value in patch.items():
+        if value is None:
+            target.pop(key, None)
+        elif isinstance(value, Mapping):
+            _merge(target.setdefault(key, {}), value)
+        else:
+            target[key] = copy.deepcopy(value)
