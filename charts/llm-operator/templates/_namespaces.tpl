@@ -1,0 +1,9 @@
+{{/* Selects the namespaces that are served. */}}
+{{- define "llm-operator.servedNamespaces" -}}
+{{- if .Values.watchNamespaces -}}
+matchExpressions:
+  - {key: kubernetes.io/metadata.name, operator: In, values: {{ .Values.watchNamespaces | uniq | sortAlpha | toJson }}}
+{{- else -}}
+{}
+{{- end }}
+{{- end }}
