@@ -43,6 +43,8 @@ class Stage:
     images: Images
     namespace: str = "demo"
     name: str = "demo"
+    registry_address: str = ""
+    """Fixed Service address of the chart's registry, where the nodes know it by that address."""
 
     @property
     def target(self) -> str:
@@ -78,7 +80,9 @@ def install(stage: Stage) -> str:
         str(ROOT / "charts" / "llm-operator"),
         "--namespace",
         SYSTEM_NAMESPACE,
-        *stage.images.helm_values(),
+        *stage.images.helm_flags(),
+        "--set",
+        f"registry.clusterIP={stage.registry_address}",
         "--set",
         f"huggingFace.endpoint=http://hub.{stage.namespace}.svc:8080",
         "--wait",

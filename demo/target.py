@@ -16,6 +16,7 @@ from demo.kubectl import Kubectl
 from demo.story import Stage
 
 ROOT = Path(__file__).resolve().parent.parent
+LOCAL_REGISTRY = "10.96.0.50"  # the nodes' containerd maps the registry's name to it
 
 
 def prepare() -> Stage:
@@ -23,12 +24,12 @@ def prepare() -> Stage:
     existing = os.environ.get("LLM_IMAGE_REGISTRY", "")
     if existing:
         _make([str(ROOT / "scripts" / "images"), "--push", existing])
-        return Stage(Kubectl({}), _images())
+        return Stage(Kubectl({}), Images.read())
     _cluster("up")
     _make([str(ROOT / "scripts" / "images")])
-    images = _images()
+    images = Images.read()
     _cluster("load", *(str(path) for path in images.archives))
-    return Stage(Kubectl(local_environment()), images)
+    return Stage(Kubectl(local_environment()), images, registry_address=LOCAL_REGISTRY)
 
 
 def local_environment() -> Mapping[str, str]:
@@ -42,10 +43,6 @@ def local_environment() -> Mapping[str, str]:
     ).stdout
     pairs = (shlex.split(line)[1].split("=", 1) for line in printed.splitlines() if line)
     return {name: os.path.expandvars(value) for name, value in pairs}
-
-
-def _images() -> Images:
-    return Images.read(ROOT / "build" / "images.json")
 
 
 def _cluster(*arguments: str) -> None:
