@@ -65,7 +65,7 @@ def _add(
 
 def _up_parser(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(handler=_up)
-    parser.add_argument("--gpus", type=int, default=0, help="nvidia.com/gpu on each node")
+    parser.add_argument("--gpus", type=int, metavar="N", help="nvidia.com/gpu on each node")
     parser.add_argument("--kwok", action="store_true", help="run KWOK for pretended nodes")
     parser.add_argument("--metrics", action="store_true", help="run metrics-server for a real HPA")
 

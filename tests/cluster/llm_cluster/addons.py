@@ -63,7 +63,7 @@ def add_kwok(site: Site) -> None:
 
 def set_gpus(site: Site, count: int) -> None:
     """Both nodes offer ``count`` nvidia.com/gpu: the scheduler counts, nothing else is there."""
-    gpu = {"nvidia.com/gpu": str(count)}
+    gpu = {"nvidia.com/gpu": str(count) if count else None}
     patch = json.dumps({"status": {"capacity": gpu, "allocatable": gpu}})
     for node in site.layout.nodes:
         site.kubectl("patch", "node", node.name, "--subresource=status", "-p", patch)

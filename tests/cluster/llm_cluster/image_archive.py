@@ -10,7 +10,9 @@ import json
 import tarfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+_NAME = "io.containerd.image.name"
 _LAYER = "application/vnd.oci.image.layer.v1.tar"
 _CONFIG = "application/vnd.oci.image.config.v1+json"
 _MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -61,6 +63,27 @@ def write(target: Path, reference: str, contents: Contents, architecture: str) -
     draft.rename(target)
 
 
+def references(archive: Path) -> set[str]:
+    """The image names in a docker-archive or OCI tar file; empty when it names none."""
+    with tarfile.open(archive) as opened:
+        names = set(opened.getnames())
+        if "manifest.json" in names:
+            entries = _read(opened, "manifest.json")
+            return {tag for entry in entries for tag in entry.get("RepoTags") or []}
+        if "index.json" not in names:
+            return set()
+        entries = _read(opened, "index.json")["manifests"]
+        found = {entry.get("annotations", {}).get(_NAME) for entry in entries}
+        return {name for name in found if name}
+
+
+def _read(archive: tarfile.TarFile, name: str) -> Any:
+    member = archive.extractfile(name)
+    if member is None:
+        raise ValueError(f"{name} is no file")
+    return json.load(member)
+
+
 def _config(contents: Contents, diff_id: str, architecture: str) -> dict[str, object]:
     return {
         "architecture": architecture,
@@ -80,7 +103,7 @@ def _manifest(config: _Blob, layer: _Blob) -> dict[str, object]:
 
 
 def _index(manifest: _Blob, reference: str) -> dict[str, object]:
-    named = {**manifest.descriptor, "annotations": {"io.containerd.image.name": reference}}
+    named = {**manifest.descriptor, "annotations": {_NAME: reference}}
     return {"schemaVersion": 2, "mediaType": _INDEX, "manifests": [named]}
 
 

@@ -1,5 +1,6 @@
 """The cluster's own images, built FROM scratch, and importing archives into both nodes."""
 
+import hashlib
 import platform
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,6 +10,7 @@ from pathlib import Path
 from llm_cluster import image_archive
 from llm_cluster.build import Programs
 from llm_cluster.command import run, succeeds
+from llm_cluster.errors import ClusterError
 from llm_cluster.image_archive import Contents
 from llm_cluster.layout import Layout, Node
 from llm_cluster.waiting import wait_until
@@ -66,13 +68,34 @@ def wait_for_runtime(node: Node, ctr: Path) -> None:
 
 
 def load(layout: Layout, ctr: Path, archives: Iterable[Path]) -> None:
-    """Imports image archives (docker-archive or OCI) into every node's containerd."""
-    paths = list(archives)
+    """Imports image archives (docker-archive or OCI) into every node's containerd.
+
+    What a node holds already from the very same file is not imported again. Raises ClusterError
+    for a file that is not there.
+    """
+    paths = [path.resolve() for path in archives]
+    for path in paths:
+        if not path.is_file():
+            raise ClusterError(f"there is no image archive {path}")
     with ThreadPoolExecutor(len(layout.nodes)) as pool:
-        list(pool.map(lambda node: _import(node, ctr, paths), layout.nodes))
+        list(pool.map(lambda node: _import_all(node, ctr, paths), layout.nodes))
 
 
-def _import(node: Node, ctr: Path, archives: list[Path]) -> None:
+def _import_all(node: Node, ctr: Path, archives: list[Path]) -> None:
+    at: list[str | Path] = [ctr, "--address", node.containerd_socket, "--namespace", "k8s.io"]
+    held = set(run([*at, "images", "list", "--quiet"]).split())
+    notes = node.run / "imported"
+    notes.mkdir(exist_ok=True)
     for archive in archives:
-        address = ["--address", str(node.containerd_socket), "--namespace", "k8s.io"]
-        run([ctr, *address, "images", "import", archive], timeout=_IMPORT_SECONDS)
+        names = image_archive.references(archive)
+        note = notes / _identity(archive)
+        if not (names and names <= held and note.exists()):
+            run([*at, "images", "import", "--local", archive], timeout=_IMPORT_SECONDS)
+            note.touch()
+
+
+def _identity(archive: Path) -> str:
+    """Names a file as it is now: rewriting it gives another name."""
+    stat = archive.stat()
+    text = f"{archive} {stat.st_ino} {stat.st_size} {stat.st_mtime_ns}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -30,9 +30,9 @@ class Running:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What a cluster offers beyond the minimum."""
+    """What a cluster offers beyond the minimum. ``gpus`` is per node; None leaves it as it is."""
 
-    gpus: int = 0
+    gpus: int | None = None
     kwok: bool = False
     metrics: bool = False
 

@@ -200,10 +200,10 @@ def _extend(site: Site, options: Options) -> None:
     if options.kwok:
         prepare(site, options)
         addons.add_kwok(site)
-    if options.gpus != before.gpus and options.gpus:
+    if options.gpus is not None:
         addons.set_gpus(site, options.gpus)
     merged = Options(
-        gpus=options.gpus or before.gpus,
+        gpus=before.gpus if options.gpus is None else options.gpus,
         kwok=options.kwok or before.kwok,
         metrics=options.metrics or before.metrics,
     )

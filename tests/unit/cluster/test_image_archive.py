@@ -52,6 +52,18 @@ def test_the_archive_names_the_image_and_every_digest_is_true(tmp_path: Path) ->
         assert config["config"]["Entrypoint"] == ["/bin/program"]
 
 
+def test_the_names_in_an_oci_archive_are_found(tmp_path: Path) -> None:
+    assert image_archive.references(written(tmp_path)) == {"localhost/x:1"}
+
+
+def test_the_names_in_a_docker_archive_are_found(tmp_path: Path) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps([{"RepoTags": ["a:1", "b:2"]}, {"RepoTags": None}]))
+    with tarfile.open(tmp_path / "docker.tar", "w") as archive:
+        archive.add(manifest, "manifest.json")
+    assert image_archive.references(tmp_path / "docker.tar") == {"a:1", "b:2"}
+
+
 def test_the_layer_holds_programs_links_and_open_folders(tmp_path: Path) -> None:
     with tarfile.open(written(tmp_path)) as archive:
         names = [name for name in archive.getnames() if name.startswith("blobs/")]
