@@ -1,6 +1,7 @@
 """``llm-runtime job``: a step of the export Job. All settings are environment variables."""
 
 import os
+from collections.abc import Mapping
 
 import click
 
@@ -17,11 +18,12 @@ from llm_runtime.server.export_progress import serving_progress
 @click.argument("step", type=click.Choice([step.value for step in Step]))
 def command(step: str) -> None:
     """Run one step of the export Job (LLM_SOURCE_URI, LLM_ARTIFACT_REPOSITORY, LLM_WORK_DIR…)."""
-    finish(step, lambda: _run(step), lambda facts: _line(step, facts))
+    finish(step, lambda: perform(step, os.environ), lambda facts: _line(step, facts))
 
 
-def _run(step: str) -> Facts:
-    settings = read_job_settings(os.environ)
+def perform(step: str, environment: Mapping[str, str]) -> Facts:
+    """One step with its progress shown and served. Raises ModelError."""
+    settings = read_job_settings(environment)
     shared = SharedProgress()
     shared.begin(Step(step), 0)
     with (
