@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from llm_operator.api.llmdeployment import parse_llmdeployment
+from llm_operator.api.llmdeployment import LLMDeployment, parse_llmdeployment
 from llm_operator.reconcile.world import ControlAuthority, OperatorSettings, World
 
 NOW = datetime(2027, 1, 1, 12, 0, tzinfo=UTC)
@@ -75,3 +75,11 @@ def world(spec: Mapping[str, Any] | None = None, **changes: Any) -> World:
 
 def seconds_later(seconds: float) -> datetime:
     return NOW + timedelta(seconds=seconds)
+
+
+def settings(**changes: Any) -> OperatorSettings:
+    return replace(SETTINGS, **changes)
+
+
+def parse(raw: Mapping[str, Any]) -> LLMDeployment:
+    return parse_llmdeployment(raw)
