@@ -25,7 +25,7 @@ def prepare() -> Stage:
     if existing:
         _make([str(ROOT / "scripts" / "images"), "--push", existing])
         return Stage(Kubectl({}), Images.read())
-    _cluster("up")
+    _cluster("up", "--metrics")
     _make([str(ROOT / "scripts" / "images")])
     images = Images.read()
     _cluster("load", *(str(path) for path in images.archives))
