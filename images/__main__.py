@@ -5,10 +5,10 @@ import fcntl
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from images.recipe import ROOT
-from images.workshop import Workshop, write_catalogue
+from images.workshop import make, open_workshop, write_catalogue
+from llm_cluster.build import cache_folder
 from llm_cluster.errors import ClusterError
 from llm_cluster.progress import Progress
 
@@ -32,21 +32,19 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _build(chosen: argparse.Namespace, progress: Progress) -> None:
     names = chosen.names or NAMES[chosen.variant]
-    workshop = Workshop.open(progress)
-    with _one_builder(workshop.cache / "images"):
-        try:
-            images = workshop.make(names, chosen.variant)
-            if chosen.push:
-                images = workshop.push(images, chosen.push, plain_http=chosen.plain_http)
-        finally:
-            workshop.buildah.close()
+    with _one_builder(), open_workshop(progress) as workshop:
+        images = make(workshop, names, chosen.variant)
+        if chosen.push:
+            options = {"plain_http": chosen.plain_http}
+            images = {n: workshop.push(i, chosen.push, **options) for n, i in images.items()}
     name = "images.json" if chosen.variant == "cpu" else f"images-{chosen.variant}.json"
     write_catalogue(ROOT / "build" / name, images)
 
 
 @contextmanager
-def _one_builder(folder: Path) -> Iterator[None]:
+def _one_builder() -> Iterator[None]:
     """Two builds of one user wait for each other instead of doing the work twice."""
+    folder = cache_folder() / "images"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

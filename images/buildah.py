@@ -84,23 +84,20 @@ class Buildah:
         options = ["--quiet", secure, reference, f"docker://{target}"]
         run([*self._command, "push", *options], timeout=_BUILD_SECONDS)
 
-    def forget_when_large(self) -> None:
-        """Drops the store with all its cached layers when it has grown beyond its limit."""
-        if not self._folder.is_dir():
-            return
-        used = run(["du", "--summarize", "--one-file-system", "--block-size=1", self._folder])
-        if int(used.split()[0]) > _STORE_LIMIT_BYTES:
-            self.close()
-            shutil.rmtree(self._folder)
-
     def close(self) -> None:
-        """Removes containers, mounts and state, also those of a run that was killed."""
-        if not self._folder.is_dir():
+        """Removes containers, mounts and state, also those of a run that was killed.
+
+        The store, whose layers make the next build short, goes too when it has grown too large.
+        """
+        if not self._state.is_dir():
             return
         run([*self._command, "rm", "--all"])
         for mount in mounts_below(self._folder, Path("/proc/self/mounts").read_text()):
             run(["umount", mount])
-        shutil.rmtree(self._state, ignore_errors=True)
+        used = run(["du", "--summarize", "--one-file-system", "--block-size=1", self._folder])
+        shutil.rmtree(self._state)
+        if int(used.split()[0]) > _STORE_LIMIT_BYTES:
+            shutil.rmtree(self._folder)
 
 
 def mounts_below(folder: Path, table: str) -> list[str]:

@@ -1,7 +1,8 @@
 """What each image is made of, and its tag: a digest of everything that decides its content."""
 
 import hashlib
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +19,8 @@ class Recipe:
     """One image. Paths are relative to the repository's root.
 
     ``sources`` are files and folders that the Dockerfile copies; ``locks`` are the hash-locked
-    requirements it installs. ``imports`` must work in the finished image and ``absent`` must not.
+    requirements it installs, ``wheels`` those whose wheels are at hand. ``imports`` must work in
+    the finished image and ``absent`` must not.
     """
 
     name: str
@@ -26,9 +28,15 @@ class Recipe:
     target: str
     sources: tuple[str, ...]
     locks: tuple[str, ...]
+    wheels: tuple[str, ...]
     imports: tuple[str, ...]
     absent: tuple[str, ...] = ()
-    variant: str = "cpu"
+    variant: str = ""
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """Build arguments beside the base image."""
+        return {"VARIANT": self.variant} if self.variant else {}
 
     def inputs(self) -> tuple[str, ...]:
         """Every path that decides the content."""
@@ -41,6 +49,7 @@ _OPERATOR = Recipe(
     target="operator",
     sources=("client", "operator"),
     locks=("requirements/operator.txt",),
+    wheels=("requirements/operator.txt",),
     imports=("llm_operator.__main__", "kubernetes.aio"),
     absent=("onnxruntime", "pip", "setuptools"),
 )
@@ -50,6 +59,7 @@ _EXPORTER = Recipe(
     target="exporter",
     sources=("client", "runtime"),
     locks=("requirements/runtime.txt", "requirements/exporter.txt"),
+    wheels=("requirements/runtime.txt", "requirements/exporter.txt"),
     imports=(
         "llm_runtime.commands.job",
         "llm_runtime.commands.export",
@@ -58,6 +68,7 @@ _EXPORTER = Recipe(
         "huggingface_hub",
     ),
     absent=("torch", "transformers", "pip", "setuptools"),
+    variant="cpu",
 )
 _RUNTIME = Recipe(
     name="runtime",
@@ -65,12 +76,14 @@ _RUNTIME = Recipe(
     target="runtime",
     sources=("client", "runtime"),
     locks=("requirements/runtime.txt",),
+    wheels=_EXPORTER.wheels,
     imports=(
         "llm_runtime.commands.serve",
         "llm_runtime.commands.chat",
         "llm_runtime.commands.fetch",
     ),
     absent=("onnx", "safetensors", "torch", "transformers", "pip", "setuptools"),
+    variant="cpu",
 )
 _RUNTIME_CUDA = Recipe(
     name="runtime-cuda",
@@ -78,6 +91,7 @@ _RUNTIME_CUDA = Recipe(
     target="runtime",
     sources=("client", "runtime"),
     locks=("requirements/runtime-cuda.txt",),
+    wheels=("requirements/runtime-cuda.txt",),
     imports=_RUNTIME.imports,
     absent=_RUNTIME.absent,
     variant="cuda",
@@ -91,13 +105,13 @@ def recipes(variant: str) -> tuple[Recipe, ...]:
     return (_OPERATOR, _EXPORTER, _RUNTIME)
 
 
-def tag(recipe: Recipe, base: str, root: Path = ROOT) -> str:
+def tag(recipe: Recipe, base: str, root: Path) -> str:
     """Content tag: equal inputs and an equal ``base`` (its digest) give an equal tag."""
     facts = [recipe.name, recipe.target, recipe.variant, base]
     return digest(facts, recipe.inputs(), root)
 
 
-def digest(facts: list[str], paths: tuple[str, ...], root: Path = ROOT) -> str:
+def digest(facts: list[str], paths: tuple[str, ...], root: Path) -> str:
     """Digest of words and of the contents of files and folders."""
     total = hashlib.sha256("\0".join(facts).encode())
     for path in paths:
@@ -111,6 +125,15 @@ def digest(facts: list[str], paths: tuple[str, ...], root: Path = ROOT) -> str:
 def reference(name: str, content_tag: str) -> str:
     """Full name of an image in the nodes' stores."""
     return f"{PREFIX}/{name}:{content_tag}"
+
+
+def snapshot(paths: Iterable[str], root: Path, target: Path) -> None:
+    """Copies inputs, so that what is digested is what is built, even while somebody edits."""
+    for path in paths:
+        for file in _files(root / path):
+            copy = target / file.relative_to(root)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(file, copy)
 
 
 def _files(path: Path) -> Iterator[Path]:

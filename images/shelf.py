@@ -8,7 +8,7 @@ from pathlib import Path
 
 from images.measure import Measure
 
-_KEPT_PER_NAME = 4
+_KEPT_PER_NAME = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from images.recipe import ROOT, TOOLS_LOCK, Recipe, digest
+from images.recipe import TOOLS_LOCK, Recipe, digest
 from llm_cluster.command import run
 from llm_cluster.progress import Progress
 
@@ -16,13 +16,16 @@ GLIBC_MINOR = 36
 _SECONDS = 3600.0
 
 
-def wheelhouse(recipe: Recipe, cache: Path, progress: Progress) -> Path:
-    """The wheels of a recipe's locks and of the tools that install them, downloaded once."""
-    locks = (TOOLS_LOCK, *recipe.locks)
-    folder = cache / "wheels" / digest([platform.machine(), PYTHON], locks)
+def wheelhouse(recipe: Recipe, source: Path, cache: Path, progress: Progress) -> Path:
+    """The wheels of a recipe's locks and of the tools that install them, downloaded once.
+
+    ``source`` is the folder that the locks lie in.
+    """
+    locks = (TOOLS_LOCK, *recipe.wheels)
+    folder = cache / "wheels" / digest([platform.machine(), PYTHON], locks, source)
     if not folder.is_dir():
         with progress.step(f"downloading the wheels of {', '.join(locks)}"):
-            _download([ROOT / lock for lock in locks], folder)
+            _download([source / lock for lock in locks], folder)
     return folder
 
 
