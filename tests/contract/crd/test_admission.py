@@ -1,0 +1,128 @@
+"""What the API server itself says to objects of ours, without any operator."""
+
+from typing import Any
+
+import pytest
+
+from .conftest import Kubectl
+
+pytestmark = pytest.mark.timeout(180)
+
+SHA = "ab" * 32
+MINIMAL = {"source": {"uri": "hf://llm/demo@main"}}
+
+
+def llmdeployment(spec: dict[str, Any], name: str = "demo") -> dict[str, Any]:
+    return {
+        "apiVersion": "llm-operator.dev/v1alpha1",
+        "kind": "LLMDeployment",
+        "metadata": {"name": name},
+        "spec": spec,
+    }
+
+
+def uri(text: str) -> dict[str, Any]:
+    return {"model": {"source": {"uri": text}}}
+
+
+def runtime(**fields: Any) -> dict[str, Any]:
+    return {"model": MINIMAL, "runtime": fields}
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        (
+            {
+                "model": {
+                    "source": {"uri": "hf://a/b", "http": {"url": "http://h/x", "sha256": SHA}}
+                }
+            },
+            "spec.model.source: give exactly one of uri, huggingFace, persistentVolumeClaim, http",
+        ),
+        ({"model": {"source": {}}}, "spec.model.source: give exactly one of"),
+        ({}, "spec.model: Required value"),
+        ({"model": MINIMAL, "colour": "red"}, 'unknown field "spec.colour"'),
+        (uri("https://h/x"), "spec.model.source.uri: an http(s) source needs the digest"),
+        (uri(f"https://a:b@h/x#sha256={SHA}"), "spec.model.source.uri: no user or password"),
+        (uri(f"https://h/x y#sha256={SHA}"), "spec.model.source.uri: http(s)://host"),
+        (uri("s3://bucket"), "spec.model.source.uri: s3:// and oci:// are not supported yet"),
+        (uri("ftp://h/x"), "spec.model.source.uri: begins with hf://"),
+        (uri("hf://a/b/c"), "spec.model.source.uri: a Hugging Face source is hf://"),
+        (uri("pvc://c/../d"), "spec.model.source.uri: a volume source is pvc://claim/path"),
+        (
+            {"model": {"source": {"persistentVolumeClaim": {"claimName": "c", "path": "../d"}}}},
+            "spec.model.source.persistentVolumeClaim.path: must stay inside the volume",
+        ),
+        (
+            runtime(resources={"limits": {"cpu": 1}, "requests": {"cpu": "1500m"}}),
+            "resources.requests: a request is larger than the limit",
+        ),
+        (runtime(resources={"limits": {"cpu": "much"}}), "spec.runtime.resources.limits.cpu"),
+        (runtime(env=[{"name": "LLM_DEVICE", "value": "x"}]), "belong to the operator"),
+        (runtime(env=[{"name": "A"}, {"name": "A"}]), "spec.runtime.env[1]: Duplicate value"),
+        (runtime(device="tpu"), 'supported values: "auto", "cpu", "cuda"'),
+        (runtime(maxQueue=-1), "spec.runtime.maxQueue"),
+        ({"model": MINIMAL, "service": {"port": 9090}}, "spec.service.port: 50052 (control)"),
+        ({"model": MINIMAL, "service": {"port": 80}}, "spec.service.port"),
+        ({"model": MINIMAL, "replicas": -1}, "spec.replicas"),
+        ({"model": MINIMAL, "disruption": {"maxUnavailable": "half"}}, "maxUnavailable"),
+        ({"model": MINIMAL, "rollout": {"maxSurge": 0}}, "spec.rollout.maxSurge"),
+    ],
+)
+def test_a_bad_spec_is_refused_with_a_sentence_that_names_the_field(
+    kubectl: Kubectl, spec: dict[str, Any], sentence: str
+) -> None:
+    answer = kubectl("create", "--dry-run=server", "-f", "-", given=llmdeployment(spec))
+    assert not answer.is_ok
+    assert sentence in answer.text
+
+
+@pytest.mark.parametrize("name", ["a" * 41, "1st", "with.dot"])
+def test_a_name_that_children_cannot_append_to_is_refused(kubectl: Kubectl, name: str) -> None:
+    given = llmdeployment({"model": MINIMAL}, name)
+    answer = kubectl("create", "--dry-run=server", "-f", "-", given=given)
+    assert not answer.is_ok
+    assert "metadata.name: at most 40 characters" in answer.text
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        uri("hf://gpt2"),
+        uri("hf://org/name@0123abcd"),
+        uri("pvc://claim/a/b"),
+        uri("pvc://claim"),
+        uri(f"https://h:8443/x.tar?v=1#sha256={SHA}"),
+        {"model": {"source": {"http": {"url": "http://h/x", "sha256": SHA}}}},
+        runtime(
+            resources={"limits": {"cpu": "0.5", "nvidia.com/gpu": 1}, "requests": {"cpu": "500m"}}
+        ),
+        {"model": MINIMAL, "disruption": {"maxUnavailable": "50%"}},
+        {"model": MINIMAL, "replicas": 0, "suspend": True},
+    ],
+)
+def test_a_good_spec_is_taken(kubectl: Kubectl, spec: dict[str, Any]) -> None:
+    kubectl.must("create", "--dry-run=server", "-f", "-", given=llmdeployment(spec))
+
+
+def test_a_fresh_minimal_object_waits_for_the_operator_and_can_be_scaled(kubectl: Kubectl) -> None:
+    given = llmdeployment({"model": MINIMAL}, "fresh")
+    kubectl.must("apply", "-f", "-", given=given)
+    status = kubectl.must("get", "llmd", "fresh", "-o", "json").json["status"]
+    assert status["observedGeneration"] == -1
+    assert status["conditions"][0]["message"] == "Waiting for the operator"
+    kubectl.must("scale", "llmd/fresh", "--replicas=3")
+    kubectl.must("apply", "-f", "-", given=given)  # as GitOps does, again and again
+    spec = kubectl.must("get", "llmd", "fresh", "-o", "json").json["spec"]
+    assert spec["replicas"] == 3
+
+
+def test_the_table_has_the_documented_columns(kubectl: Kubectl) -> None:
+    kubectl.must("apply", "-f", "-", given=llmdeployment({"model": MINIMAL}, "table"))
+    short, *_ = kubectl.must("get", "llmd").text.splitlines()
+    wide, *_ = kubectl.must("get", "llmd", "-o", "wide").text.splitlines()
+    columns = " ".join(short.split())
+    assert columns == "NAME MODEL READY REASON PODS DESIRED REVISION ROLLOUT AGE"
+    assert " ".join(wide.split()[-4:]) == "STABLE MODEL-STATE ADDRESS MESSAGE"
+    assert "llmdeployment.llm-operator.dev/table" in kubectl.must("get", "llm", "-o", "name").text
