@@ -46,15 +46,18 @@ class Rejection:
 def admit(load: Load, prompt_tokens: int, bounds: Bounds) -> Rejection | None:
     """Returns None when the request may be submitted.
 
-    A request that finds a free slot does not count as waiting, so max_queue 0 means "run now or be
-    refused".
+    A request that finds a free slot does not wait, so max_queue 0 means "run now or be refused";
+    the first one to wait may do so however long its prompt is.
     """
-    queue = max(0, load.waiting - (bounds.slots - load.running))
+    free = bounds.slots - load.running
+    if load.waiting < free:
+        return None
+    queue = load.waiting - free
     hint = _retry_hint(queue, bounds.slots)
-    if load.waiting >= bounds.max_queue + bounds.slots - load.running:
+    if queue >= bounds.max_queue:
         message = f"The queue is full: {bounds.max_queue} requests may wait, retry in {hint} ms"
         return Rejection(Reason.QUEUE_FULL, message, hint)
-    if load.waiting and load.tokens_queued + prompt_tokens > bounds.max_queued_tokens:
+    if queue and load.tokens_queued + prompt_tokens > bounds.max_queued_tokens:
         message = (
             f"The queue holds {load.tokens_queued} prompt tokens, {prompt_tokens} more exceed"
             f" {bounds.max_queued_tokens}: retry in {hint} ms or send a shorter prompt"

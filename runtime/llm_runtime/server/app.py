@@ -106,10 +106,10 @@ class App:
     async def close(self) -> None:
         """Takes everything down:
 
-        the data port, timers, heartbeat, metrics, control port, engine.
+        timers, the data port, heartbeat, metrics, control port, engine.
         """
-        await self._data.close(_FLUSH_SECONDS)
         await self.runner.close()
+        await self._data.close(_FLUSH_SECONDS)
         await self._stack.aclose()
 
     def _actions(self) -> Actions:

@@ -71,6 +71,10 @@ class CallInterceptor(AsyncInterceptor):
                     return await behaviour(request, context)
             except RefusedError as error:
                 refused = error
+            except grpc.aio.BaseError:
+                if not context.done():
+                    raise
+                return None  # the caller went away while a message was on its way
             except TimeoutError:
                 refused = RefusedError(
                     grpc.StatusCode.DEADLINE_EXCEEDED,

@@ -75,9 +75,9 @@ class DataPort:
         inference_pb2_grpc.add_InferenceServicer_to_server(self._service, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.data, server)
         _reflect(server, inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name)
+        self._server = server  # from here on `close` is responsible
         self.port = server.add_insecure_port(f"{self._host}:{self.port}")
         await server.start()
-        self._server = server
         log.info("Opened the data port", extra={"port": self.port})
 
     async def close(self, seconds: float) -> None:

@@ -50,6 +50,7 @@ class Runner:
         self._lame_duck = lame_duck_seconds
         self._state = Lifecycle()
         self._lock = asyncio.Lock()
+        self._is_closed = False
         self._tasks: set[asyncio.Task[Any]] = set()
         self._effects: Mapping[Effect, Callable[[], Awaitable[None]]] = {
             Effect.OPEN_DATA: actions.open_data,
@@ -89,11 +90,13 @@ class Runner:
             return self._state.phase
 
     def post_soon(self, event: Event) -> None:
-        """The same, from a callback."""
-        self._spawn(self.post(event))
+        """The same, from a callback; nothing happens once the runner is closed."""
+        if not self._is_closed:
+            self._spawn(self.post(event))
 
     async def close(self) -> None:
-        """Stops all timers."""
+        """Stops all timers and moves on no more."""
+        self._is_closed = True
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
