@@ -60,7 +60,7 @@ class LineProgress:
         """Says what starts."""
         self._step, self._done, self._total = step, 0, total
         self._started = self._last = self._clock()
-        size = f" of {shown(total)}" if total else ""
+        size = f", {shown(total)}" if total else ""
         self._write(f"{step.value}: started{size}")
 
     def advance(self, count: int) -> None:

@@ -170,7 +170,7 @@ def _import_hub(folder: Path) -> Any:
 
 def _reporting_bar(progress: Progress) -> type[Any]:
     """A progress bar that shows nothing and hands the bytes written to disk to ``progress``."""
-    from tqdm.auto import tqdm
+    from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
     class ReportingBar(tqdm):  # type: ignore[misc,type-arg,unused-ignore]
         def __init__(self, *arguments: Any, **settings: Any) -> None:

@@ -11,14 +11,16 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message, message_fa
 
 _PACKAGE = "llm_runtime.onnx"
 _FILE = "llm_runtime/onnx_messages.proto"
-_REPEATED = descriptor_pb2.FieldDescriptorProto.LABEL_REPEATED
-_OPTIONAL = descriptor_pb2.FieldDescriptorProto.LABEL_OPTIONAL
-_STRING = descriptor_pb2.FieldDescriptorProto.TYPE_STRING
-_INT32 = descriptor_pb2.FieldDescriptorProto.TYPE_INT32
-_INT64 = descriptor_pb2.FieldDescriptorProto.TYPE_INT64
+_Field = descriptor_pb2.FieldDescriptorProto
+_REPEATED, _OPTIONAL = _Field.LABEL_REPEATED, _Field.LABEL_OPTIONAL
+_SCALARS = {
+    "string": _Field.TYPE_STRING,
+    "int32": _Field.TYPE_INT32,
+    "int64": _Field.TYPE_INT64,
+}
 
 # message -> field -> (number, scalar type or message name, repeated)
-_MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
+_MESSAGES: dict[str, dict[str, tuple[int, str, bool]]] = {
     "Model": {
         "graph": (7, "Graph", False),
         "training_info": (20, "Training", True),
@@ -30,9 +32,9 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "sparse_initializer": (15, "SparseTensor", True),
     },
     "Node": {
-        "op_type": (4, _STRING, False),
+        "op_type": (4, "string", False),
         "attribute": (5, "Attribute", True),
-        "domain": (7, _STRING, False),
+        "domain": (7, "string", False),
     },
     "Attribute": {
         "t": (5, "Tensor", False),
@@ -43,13 +45,13 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
         "sparse_tensors": (23, "SparseTensor", True),
     },
     "Tensor": {
-        "dims": (1, _INT64, True),
-        "data_type": (2, _INT32, False),
-        "name": (8, _STRING, False),
+        "dims": (1, "int64", True),
+        "data_type": (2, "int32", False),
+        "name": (8, "string", False),
         "external_data": (13, "Entry", True),
-        "data_location": (14, _INT32, False),
+        "data_location": (14, "int32", False),
     },
-    "Entry": {"key": (1, _STRING, False), "value": (2, _STRING, False)},
+    "Entry": {"key": (1, "string", False), "value": (2, "string", False)},
     "SparseTensor": {"values": (1, "Tensor", False), "indices": (2, "Tensor", False)},
     "Training": {"initialization": (1, "Graph", False), "algorithm": (2, "Graph", False)},
     "Function": {"node": (7, "Node", True), "attribute_proto": (11, "Attribute", True)},
@@ -64,11 +66,9 @@ def _model_class() -> type[message.Message]:
         for field, (number, kind, repeated) in fields.items():
             entry = declared.field.add(name=field, number=number)
             entry.label = _REPEATED if repeated else _OPTIONAL
-            if isinstance(kind, str):
-                entry.type = descriptor_pb2.FieldDescriptorProto.TYPE_MESSAGE
+            entry.type = _SCALARS.get(kind, _Field.TYPE_MESSAGE)
+            if entry.type == _Field.TYPE_MESSAGE:
                 entry.type_name = f".{_PACKAGE}.{kind}"
-            else:
-                entry.type = kind
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Model"))

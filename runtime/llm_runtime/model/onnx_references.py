@@ -6,7 +6,7 @@ initialisers, sparse ones, attributes, subgraphs, functions and training graphs.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
@@ -78,7 +78,7 @@ def _check_tensor(tensor: Any, data_sizes: Mapping[str, int]) -> None:
         raise _refused(f"tensor {name!r} does not fill its {length} bytes with float32")
 
 
-def _bytes_of(dims: Any) -> int:
+def _bytes_of(dims: Sequence[int]) -> int:
     if any(dimension < 0 for dimension in dims):
         return -1
     return _FLOAT_BYTES * math.prod(dims)

@@ -80,7 +80,7 @@ class Pair:
         """Whether ``answer`` is what greedy decoding says: each token the likeliest after those
         before it."""
         likeliest = self.logits(prompt + answer)[len(prompt) - 1 : -1].argmax(axis=-1)
-        return likeliest.tolist() == answer
+        return bool(likeliest.tolist() == answer)
 
 
 def random_model(kind: str, **overrides: Any) -> Any:
