@@ -2,6 +2,7 @@
 again. Pure."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import chain
 
 from llm_operator.reconcile import export as exports
@@ -84,16 +85,37 @@ def _jobs(situation: Situation) -> Iterator[Manifest]:
 
 
 def _is_to_be_replaced(situation: Situation, job: Manifest) -> bool:
-    """A Job that is tried again, or that the user has asked for with other settings."""
+    """A Job that is tried again, that the user asked for with other settings, or that another
+    version of the exporter may get through with."""
     if situation.target is not None or isinstance(situation.export, exports.Succeeded):
         return False
     annotations = job["metadata"].get("annotations") or {}
     if annotations.get(SETTINGS_HASH) != export_settings_hash(situation.spec):
         return True
-    if not isinstance(situation.export, exports.Failed) or situation.spec.suspend:
+    if situation.spec.suspend or not _is_stuck(situation.export):
         return False
-    retry_at = situation.export.retry_at
-    return retry_at is not None and situation.world.now >= retry_at
+    return _is_retry_due(situation) or _image_of(job) != situation.world.settings.exporter_image
+
+
+def _is_stuck(export: exports.Export) -> bool:
+    match export:
+        case exports.Failed():
+            return True
+        case exports.Running(trouble=trouble):
+            return trouble is not None
+    return False
+
+
+def _is_retry_due(situation: Situation) -> bool:
+    match situation.export:
+        case exports.Failed(retry_at=datetime() as retry_at):
+            return situation.world.now >= retry_at
+    return False
+
+
+def _image_of(job: Manifest) -> str:
+    (container,) = job["spec"]["template"]["spec"]["containers"]
+    return str(container["image"])
 
 
 def _is_going(manifest: Manifest) -> bool:

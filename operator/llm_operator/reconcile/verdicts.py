@@ -223,8 +223,8 @@ def _outdated(situation: Situation) -> Iterator[Condition]:
     if today == target.template:
         return
     message = (
-        f"revision {target.hash8} was made by another version or configuration of the operator and "
-        f"runs as it was made; the next change of the pods' spec adopts today's rendering"
+        f"revision {target.hash8} was rendered by another version of the operator or with other "
+        f"settings and runs as it was made; the next change of the pods' spec adopts today's"
     )
     yield Condition(ConditionType.RUNTIME_OUTDATED, "True", Reason.RENDERING_CHANGED, message)
 

@@ -125,7 +125,7 @@ def _scratch(export: Export) -> dict[str, Any]:
 
 def _mounts(export: Export, step: str) -> list[dict[str, Any]]:
     found = [{"name": "work", "mountPath": WORK_DIR}, *volumes.common_mounts()]
-    if export.source.scheme == "pvc" and step != "push":
+    if export.source.scheme == "pvc" and step == "fetch":
         found.append({"name": "source", "mountPath": SOURCE_DIR, "readOnly": True})
     if export.spec.model.credentials is not None and step == "fetch":
         found.append({"name": "credentials", "mountPath": CREDENTIALS_DIR, "readOnly": True})

@@ -251,6 +251,21 @@ def test_more_memory_for_a_failed_export_starts_it_again_at_once() -> None:
     assert condition(found, "Ready")["status"] == "True"
 
 
+def test_a_newer_exporter_tries_a_failed_export_again() -> None:
+    found = cluster()
+    found.export_results = [{**FAILED, "reason": "UnsupportedArchitecture", "retryable": False}]
+    found.settle()
+    newer = found.upgraded(exporter_image="exporter:2")
+    newer.settle()
+    assert condition(newer, "Ready")["status"] == "True"
+
+
+def test_a_newer_exporter_leaves_a_stored_export_alone() -> None:
+    found = settled()
+    newer = found.upgraded(exporter_image="exporter:2")
+    assert newer.reconcile().writes == ()
+
+
 def test_a_deleted_failed_job_is_made_again() -> None:
     found = cluster()
     found.export_results = [{**FAILED, "retryable": False}]

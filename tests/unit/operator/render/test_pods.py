@@ -177,11 +177,11 @@ def test_a_token_is_mounted_into_the_fetch_step_only() -> None:
     assert env(pod, "fetch")["LLM_SOURCE_TOKEN_FILE"] == "/etc/llm/credentials"
 
 
-def test_the_users_volume_is_mounted_read_only() -> None:
+def test_the_users_volume_is_mounted_read_only_into_the_fetch_step() -> None:
     pod = export_pod({"model": {"source": {"uri": "pvc://claim/a"}}})
     claim = {"claimName": "claim", "readOnly": True}
     assert {"name": "source", "persistentVolumeClaim": claim} in pod["volumes"]
-    assert "/source" not in mounts(pod, "push")
+    assert [s for s in names.EXPORT_STEPS if "/source" in mounts(pod, s)] == ["fetch"]
     assert env(pod, "fetch")["LLM_SOURCE_URI"] == "pvc:///source/a"
 
 
