@@ -1,0 +1,135 @@
+"""What the watches have shown: one store per kind, read by `observe` instead of the API.
+
+Our own writes are put in as well, from the answer of the write. So the store is never older than
+what we wrote, and a reconcile that runs before the watch has caught up does no work twice. Of two
+versions of an object the newer one stays: resource versions of one kind are ordered integers.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+DEPLOYMENT_LABEL = "llm-operator.dev/deployment"
+
+Json = Mapping[str, Any]
+
+
+class Key(NamedTuple):
+    """Names an LLMDeployment, or any other object within its kind."""
+
+    namespace: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+def unchanged(manifest: Json) -> Json:
+    return manifest
+
+
+@dataclass(slots=True)
+class Store:
+    """Objects of one kind, by name and by the LLMDeployment whose label they carry.
+
+    `slim` drops what nobody reads before an object is kept: pods are many and large.
+    """
+
+    slim: Callable[[Json], Json] = unchanged
+    _objects: dict[Key, Json] = field(default_factory=dict)
+    _by_owner: dict[Key, dict[str, Key]] = field(default_factory=dict)
+    _deleted: set[str] = field(default_factory=set)
+
+    def __len__(self) -> int:
+        return len(self._objects)
+
+    def of(self, owner: Key) -> tuple[Json, ...]:
+        """Objects labelled with this LLMDeployment, in the order of their names."""
+        return tuple(self._objects[key] for key in sorted(self._by_owner.get(owner, {}).values()))
+
+    def put(self, manifest: Json) -> set[Key]:
+        """Keeps an object unless a newer one is known. Returns the LLMDeployments it concerns."""
+        key, known = _key(manifest), self._objects.get(_key(manifest))
+        if manifest["metadata"].get("uid") in self._deleted:
+            return set()
+        if known is not None and _version(known) >= _version(manifest):
+            return set()
+        touched = self._drop(key)
+        self._objects[key] = self.slim(manifest)
+        owner = owner_of(manifest)
+        if owner is not None:
+            self._by_owner.setdefault(owner, {})[key.name] = key
+            touched.add(owner)
+        return touched
+
+    def remove(self, manifest: Json) -> set[Key]:
+        """Forgets an object that the watch saw leave, unless it came back as another one since."""
+        self._deleted.discard(manifest["metadata"].get("uid", ""))
+        known = self._objects.get(_key(manifest))
+        if known is None or _version(known) > _version(manifest):
+            return set()
+        return self._drop(_key(manifest))
+
+    def expect_gone(self, key: Key, uid: str) -> None:
+        """We have deleted this object: late news of it are not believed until the watch sees it
+        go."""
+        known = self._objects.get(key)
+        if known is not None and known["metadata"].get("uid") == uid:
+            self._drop(key)
+            self._deleted.add(uid)
+
+    def replace(self, manifests: Iterable[Json], version: str) -> set[Key]:
+        """Takes over a complete list made at `version`; newer writes of our own stay."""
+        listed = {_key(manifest): manifest for manifest in manifests}
+        self._deleted.intersection_update(
+            {manifest["metadata"].get("uid") for manifest in listed.values()}
+        )
+        touched: set[Key] = set()
+        for key in [key for key in self._objects if key not in listed]:
+            if _version(self._objects[key]) <= _number(version):
+                touched |= self._drop(key)
+        for manifest in listed.values():
+            touched |= self.put(manifest)
+        return touched
+
+    def _drop(self, key: Key) -> set[Key]:
+        gone = self._objects.pop(key, None)
+        owner = owner_of(gone) if gone is not None else None
+        if owner is None:
+            return set()
+        siblings = self._by_owner[owner]
+        del siblings[key.name]
+        if not siblings:
+            del self._by_owner[owner]
+        return {owner}
+
+
+def owner_of(manifest: Json) -> Key | None:
+    """The LLMDeployment that an object's label names."""
+    metadata = manifest["metadata"]
+    name = (metadata.get("labels") or {}).get(DEPLOYMENT_LABEL)
+    return Key(metadata["namespace"], name) if name else None
+
+
+def without_managed_fields(manifest: Json) -> Json:
+    """The object without the book-keeping of server-side apply, half of its size."""
+    metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}
+    return {**manifest, "metadata": metadata}
+
+
+def pod_essentials(pod: Json) -> Json:
+    """Of a pod: metadata, the node, and the status. Its spec is in its owner."""
+    slim = without_managed_fields(pod)
+    return {**slim, "spec": {"nodeName": (pod.get("spec") or {}).get("nodeName")}}
+
+
+def _key(manifest: Json) -> Key:
+    return Key(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+
+
+def _version(manifest: Json) -> int:
+    return _number(manifest["metadata"]["resourceVersion"])
+
+
+def _number(version: str) -> int:
+    return int(version)
