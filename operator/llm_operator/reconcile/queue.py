@@ -179,15 +179,8 @@ class KeyedQueue(Generic[K]):
 async def resync(
     queue: KeyedQueue[K], keys: Callable[[], AsyncIterable[K]], *, every: float
 ) -> None:
-    """Adds all `keys()` every `every` seconds, for ever: heals whatever event was lost.
-
-    A listing that fails is logged and left to the next tick: the watches are the first way, this
-    the second.
-    """
+    """Adds all `keys()` every `every` seconds, for ever: heals whatever event was lost."""
     while True:
         await asyncio.sleep(every)
-        try:
-            async for key in keys():
-                queue.add(key)
-        except Exception:  # a failed listing must not end the second way for ever
-            logger.exception("Resync failed, will be retried at the next tick")
+        async for key in keys():
+            queue.add(key)

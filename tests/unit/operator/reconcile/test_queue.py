@@ -4,10 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 
-import looptime
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from llm_operator.reconcile.queue import Backoff, KeyedQueue, resync
 
@@ -216,74 +213,3 @@ async def test_resync_adds_every_key_at_every_tick() -> None:
     await run_for(queue, work, 1000)
     ticking.cancel()
     assert work.times == [300.0, 600.0, 900.0]
-
-
-async def test_a_failed_resync_is_tried_again_at_the_next_tick() -> None:
-    queue, work, calls = a_queue(), Diary(), 0
-
-    async def keys() -> AsyncIterator[str]:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            raise OSError("no route")
-        yield "a"
-
-    ticking = asyncio.create_task(resync(queue, keys, every=300))
-    await run_for(queue, work, 700)
-    ticking.cancel()
-    assert work.times == [600.0]
-
-
-@given(failures=st.integers(1, 10_000), draw=st.floats(0, 1))
-def test_a_delay_is_never_shorter_than_the_jitter_allows_nor_beyond_the_limit(
-    failures: int, draw: float
-) -> None:
-    backoff = Backoff(draw=lambda: draw)
-    assert 0.75 <= backoff.delay(failures) <= 300.0
-
-
-@given(failures=st.integers(1, 100))
-def test_delays_never_shrink_while_failures_go_on(failures: int) -> None:
-    backoff = Backoff(draw=lambda: 0.0)
-    assert backoff.delay(failures + 1) >= backoff.delay(failures)
-
-
-@given(
-    wishes=st.lists(
-        st.tuples(st.sampled_from("abc"), st.integers(0, 50), st.booleans()), max_size=30
-    )
-)
-def test_every_wish_is_followed_by_a_run_that_starts_no_earlier_than_it(
-    wishes: list[tuple[str, int, bool]],
-) -> None:
-    """Whatever the mix of events and failures: no key is lost, none runs twice at a time."""
-    ends: dict[str, float] = {}
-    running: set[str] = set()
-    failing = iter([fails for _, _, fails in wishes])
-
-    async def work(key: str) -> None:
-        assert key not in running
-        running.add(key)
-        started = asyncio.get_running_loop().time()
-        await asyncio.sleep(0.5)
-        running.remove(key)
-        if next(failing, False):
-            raise OSError("no route")
-        ends[key] = started
-
-    async def story() -> None:
-        queue = a_queue()
-        for key, when, _ in wishes:
-            asyncio.get_running_loop().call_later(when, queue.add, key)
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(100_000):
-                await queue.run(work, workers=2)
-        assert len(queue) == 0
-
-    loop = looptime.new_event_loop()
-    try:
-        loop.run_until_complete(story())
-    finally:
-        loop.close()
-    for key, when, _ in wishes:
-        assert ends[key] >= when

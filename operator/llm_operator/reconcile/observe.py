@@ -1,0 +1,134 @@
+"""Reads only: everything about one LLMDeployment, as a frozen World.
+
+The LLMDeployment itself is read from the API server, one call a run, so that a decision is never
+taken on one that has changed or gone. Its children and pods come from the stores that the watches
+keep.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Any
+
+from llm_operator.api.llmdeployment import parse_llmdeployment
+from llm_operator.control.authority import Authority
+from llm_operator.control.progress import ProgressClient
+from llm_operator.kube.client import KubeClient
+from llm_operator.kube.resources import BY_KIND, CHILDREN, LLM_DEPLOYMENT, POD
+from llm_operator.kube.store import (
+    DEPLOYMENT_LABEL,
+    Key,
+    Store,
+    pod_essentials,
+    without_managed_fields,
+)
+from llm_operator.reconcile.world import (
+    ControlAuthority,
+    ExportProgress,
+    Manifest,
+    OperatorSettings,
+    World,
+)
+
+COMPONENT_LABEL = "app.kubernetes.io/component"
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _stores() -> dict[str, Store]:
+    children = {resource.kind: Store(slim=without_managed_fields) for resource in CHILDREN}
+    return {**children, POD.kind: Store(slim=pod_essentials)}
+
+
+@dataclass(frozen=True, slots=True)
+class Caches:
+    """What the watches keep: one store per kind of child, and one for pods."""
+
+    stores: Mapping[str, Store] = field(default_factory=_stores)
+
+    def children(self, owner: Key) -> tuple[Manifest, ...]:
+        return tuple(c for r in CHILDREN for c in self.stores[r.kind].of(owner))
+
+    def pods(self, owner: Key) -> tuple[Manifest, ...]:
+        return self.stores[POD.kind].of(owner)
+
+
+@dataclass(slots=True)
+class Observer:
+    """Builds Worlds. `clock` gives an aware UTC time."""
+
+    client: KubeClient
+    caches: Caches
+    settings: OperatorSettings
+    authority: Authority
+    progress: ProgressClient
+    clock: Callable[[], datetime] = utc_now
+
+    async def observe(self, key: Key) -> World | None:
+        """The World of this LLMDeployment; None when there is none."""
+        manifest = await self.client.get(LLM_DEPLOYMENT, key.namespace, key.name)
+        if manifest is None:
+            return None
+        pods = self.caches.pods(key)
+        authority, progress = await asyncio.gather(
+            self.authority.known(), self._export_progress(pods)
+        )
+        return World(
+            now=self.clock(),
+            deployment=parse_llmdeployment(manifest),
+            settings=self.settings,
+            children=self.caches.children(key),
+            pods=pods,
+            export_progress=progress,
+            control_authority=ControlAuthority(*authority) if authority else None,
+        )
+
+    async def with_strangers(self, world: World, creations: Sequence[Manifest]) -> World:
+        """The World with what stands where these objects are to be made. Asked only before
+        something is made: server-side apply would silently take over an object of somebody
+        else."""
+        found = await asyncio.gather(*(self._look(manifest) for manifest in creations))
+        there = [manifest for manifest in found if manifest is not None]
+        ours = [manifest for manifest in there if _has_label(manifest, world)]
+        strangers = [manifest for manifest in there if not _has_label(manifest, world)]
+        return replace(world, children=(*world.children, *ours), strangers=tuple(strangers))
+
+    async def _look(self, manifest: Manifest) -> dict[str, Any] | None:
+        metadata = manifest["metadata"]
+        resource = BY_KIND[manifest["kind"]]
+        return await self.client.get(resource, metadata["namespace"], metadata["name"])
+
+    async def _export_progress(self, pods: Sequence[Manifest]) -> ExportProgress | None:
+        """Asks the newest export pod that runs. Its phase is Pending while init containers work."""
+        running = [pod for pod in pods if _is_exporting(pod)]
+        if not running:
+            return None
+        pod = max(running, key=lambda pod: str(pod["metadata"]["creationTimestamp"]))
+        answer = await self.progress.ask(pod["status"]["podIP"])
+        if answer is None:
+            return None
+        return ExportProgress(
+            pod_uid=pod["metadata"]["uid"],
+            step=answer.step,
+            bytes_done=answer.bytes_done,
+            bytes_total=answer.bytes_total,
+            eta_seconds=answer.eta_seconds,
+        )
+
+
+def _has_label(manifest: Manifest, world: World) -> bool:
+    labels = manifest["metadata"].get("labels") or {}
+    return bool(labels.get(DEPLOYMENT_LABEL) == world.deployment.name)
+
+
+def _is_exporting(pod: Manifest) -> bool:
+    status = pod.get("status") or {}
+    return (
+        pod["metadata"].get("labels", {}).get(COMPONENT_LABEL) == "export"
+        and "deletionTimestamp" not in pod["metadata"]
+        and status.get("phase") in ("Pending", "Running")
+        and bool(status.get("podIP"))
+    )

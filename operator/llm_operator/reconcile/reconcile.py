@@ -1,0 +1,57 @@
+"""One reconcile, on one screen: key -> observe -> plan -> apply -> report.
+
+Flow is one way. Nothing here remembers anything between two runs, so a run may be lost, repeated or
+cut off anywhere: the next one starts from what is there.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from llm_operator.kube.store import Key
+from llm_operator.reconcile.actions import Plan
+from llm_operator.reconcile.apply import Applier
+from llm_operator.reconcile.observe import Observer
+from llm_operator.reconcile.world import World
+
+Planner = Callable[[World], Plan]
+
+
+class Outcome(StrEnum):
+    """How a run ended; the closed set of the metric's label."""
+
+    ABSENT = "absent"
+    UNCHANGED = "unchanged"
+    CHANGED = "changed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a run did, and in how many seconds it wants to be followed by another one."""
+
+    outcome: Outcome
+    requeue_after: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciler:
+    """Brings one LLMDeployment's world closer to its spec."""
+
+    observer: Observer
+    plan: Planner
+    applier: Applier
+
+    async def reconcile(self, key: Key) -> Run:
+        """One run. Raises a KubeError for the queue to retry."""
+        world = await self.observer.observe(key)
+        if world is None:
+            return Run(Outcome.ABSENT)
+        plan = self.plan(world)
+        if plan.creations:
+            world = await self.observer.with_strangers(world, plan.creations)
+            plan = self.plan(world)
+        if plan.is_empty:
+            return Run(Outcome.UNCHANGED, plan.requeue_after)
+        await self.applier.apply(key, world.deployment.uid, plan)
+        return Run(Outcome.CHANGED, plan.requeue_after)

@@ -1,0 +1,57 @@
+"""HTTP for the kubelet and Prometheus: /healthz and /readyz on one port, /metrics on another.
+
+Healthy means: this event loop answers and no watch is stuck. An API server that is down makes the
+operator neither unhealthy nor unready: a restart would not bring it back. Ready means: the caches
+were filled once. A replica that does not lead is ready too, or a rolling update would wait for
+ever.
+"""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+Check = Callable[[], str]
+"""Says what is wrong; empty when nothing is."""
+
+
+@asynccontextmanager
+async def serve(routes: Mapping[str, Callable[[], web.Response]], port: int) -> AsyncIterator[int]:
+    """Serves GET on these paths on all addresses; gives the port that was taken."""
+    app = web.Application()
+    for path, answer in routes.items():
+        app.router.add_get(path, _handler(answer))
+    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, port=port, shutdown_timeout=1.0)
+        await site.start()
+        yield int(runner.addresses[0][1])
+    finally:
+        await runner.cleanup()
+
+
+def verdict(check: Check) -> Callable[[], web.Response]:
+    """200 `ok`, or 503 with the reason."""
+
+    def answer() -> web.Response:
+        wrong = check()
+        return web.Response(text=(wrong or "ok") + "\n", status=503 if wrong else 200)
+
+    return answer
+
+
+def page(body: Callable[[], bytes], content_type: str) -> Callable[[], web.Response]:
+    """200 with the body of the moment."""
+
+    def answer() -> web.Response:
+        return web.Response(body=body(), headers={"Content-Type": content_type})
+
+    return answer
+
+
+def _handler(answer: Callable[[], web.Response]):  # type: ignore[no-untyped-def]  # aiohttp's own
+    async def handle(_request: web.Request) -> web.Response:
+        return answer()
+
+    return handle

@@ -1,0 +1,191 @@
+"""The parts of one operator process, put together from its settings. No decisions here."""
+
+import asyncio
+import logging
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field, replace
+from functools import partial
+
+from kubernetes.aio.client.api_client import ApiClient
+from prometheus_client.core import Metric
+
+from llm_operator.control.authority import Authority
+from llm_operator.control.progress import ProgressClient
+from llm_operator.control.token import read_token
+from llm_operator.kube.client import KubeClient
+from llm_operator.kube.errors import KubeError, NotFoundError
+from llm_operator.kube.events import EventRecorder
+from llm_operator.kube.lease import Lease, Terms
+from llm_operator.kube.request import Selection
+from llm_operator.kube.resources import CHILDREN, LLM_DEPLOYMENT, POD
+from llm_operator.kube.store import Key
+from llm_operator.kube.watch import Watch
+from llm_operator.reconcile.apply import Applier
+from llm_operator.reconcile.loop import Loop, Schedule
+from llm_operator.reconcile.observe import Caches, Observer
+from llm_operator.reconcile.queue import KeyedQueue
+from llm_operator.reconcile.reconcile import Outcome, Planner, Reconciler
+from llm_operator.reconcile.roster import Roster
+from llm_operator.reconcile.world import OperatorSettings
+from llm_operator.settings import Settings
+from llm_operator.telemetry import health
+from llm_operator.telemetry.metrics import CONTENT_TYPE, Metrics, gauge, gauge_by
+
+logger = logging.getLogger(__name__)
+
+LEASE_NAME = "llm-operator"
+OURS = "app.kubernetes.io/managed-by=llm-operator"
+CRD_PAUSE_SECONDS = 2.0
+
+
+@dataclass(slots=True)
+class Operator:
+    """One process's parts: `start` them, `stop` them. `ended` is set when they end by
+    themselves."""
+
+    settings: Settings
+    client: KubeClient
+    loop: Loop
+    metrics: Metrics
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    health_port: int = 0
+    metrics_port: int = 0
+    _running: "asyncio.Task[None] | None" = None
+    _servers: AsyncExitStack = field(default_factory=AsyncExitStack)
+
+    async def start(self) -> None:
+        """Serves health and metrics, waits for the CRD, then lets everything run."""
+        await self._serve()
+        await self._wait_for_crd()
+        self._running = asyncio.create_task(self.loop.run(), name="operator")
+        self._running.add_done_callback(lambda _: self.ended.set())
+
+    async def stop(self) -> None:
+        """Stops the workers, gives the Lease back, closes everything. Raises what had failed."""
+        try:
+            if self._running is not None:
+                self._running.cancel()
+                await asyncio.wait({self._running})
+        finally:
+            await self._servers.aclose()
+            await self.client.aclose()
+        if self._running is not None and not self._running.cancelled():
+            self._running.result()
+
+    async def _serve(self) -> None:
+        probes = {
+            "/healthz": health.verdict(self.loop.what_is_stuck),
+            "/readyz": health.verdict(self.loop.what_is_missing),
+        }
+        page = {"/metrics": health.page(self.metrics.page, CONTENT_TYPE)}
+        enter = self._servers.enter_async_context
+        self.health_port = await enter(health.serve(probes, self.settings.health_port))
+        self.metrics_port = await enter(health.serve(page, self.settings.metrics_port))
+
+    async def _wait_for_crd(self) -> None:
+        """kopf looks for the CRD once, at its start: it has to be there by then."""
+        path = f"/apis/{LLM_DEPLOYMENT.api_version}"
+        while True:
+            try:
+                await self.client.get_raw(path)
+            except NotFoundError:
+                logger.warning("The CRD is not installed: apply crds/llmdeployments.yaml")
+            except KubeError as error:
+                logger.warning("API server cannot be used yet", extra={"error": str(error)})
+            else:
+                return
+            await asyncio.sleep(CRD_PAUSE_SECONDS)
+
+
+def assemble(settings: Settings, api: ApiClient, plan: Planner) -> Operator:
+    """All parts of a process. `plan` is the pure half."""
+    metrics = Metrics()
+    unfenced = KubeClient(api, note=metrics.note_request)
+    lease = Lease(
+        unfenced,
+        settings.namespace,
+        LEASE_NAME,
+        f"{settings.pod_name}_{uuid.uuid4()}",  # a container that restarts is another candidate
+        Terms.of(settings.lease_seconds),
+    )
+    client = replace(unfenced, fence=lease.fence)
+    caches, authority = Caches(), Authority(client)
+    observer = Observer(
+        client,
+        caches,
+        rendering(settings),
+        authority,
+        ProgressClient(partial(read_token, settings.control_token_file)),
+    )
+    applier = Applier(client, caches, EventRecorder(client, settings.pod_name))
+    queue: KeyedQueue[Key] = KeyedQueue()
+    namespaces = settings.watch_namespaces or (None,)
+    loop = Loop(
+        client=client,
+        namespaces=namespaces,
+        watches=tuple(_watches(client, caches, queue.add, namespaces)),
+        lease=lease,
+        queue=queue,
+        roster=Roster(),
+        reconciler=Reconciler(observer, plan, applier),
+        authority=authority,
+        schedule=Schedule(settings.workers, settings.resync_seconds),
+        measured=partial(_measure, metrics),
+    )
+    metrics.measure(partial(_gauges, loop))
+    return Operator(settings, client, loop, metrics)
+
+
+def rendering(settings: Settings) -> OperatorSettings:
+    """What the pure half needs of the settings."""
+    return OperatorSettings(
+        namespace=settings.namespace,
+        service_account=settings.service_account,
+        runtime_image=settings.runtime_image,
+        exporter_image=settings.exporter_image,
+        image_pull_policy=settings.image_pull_policy,
+        registry=settings.registry,
+        registry_push=settings.registry_push,
+        registry_plain_http=settings.registry_plain_http,
+        hf_endpoint=settings.hf_endpoint,
+    )
+
+
+def _watches(
+    client: KubeClient,
+    caches: Caches,
+    touched: Callable[[Key], None],
+    namespaces: tuple[str | None, ...],
+) -> Iterator[Watch]:
+    for resource in (*CHILDREN, POD):
+        for namespace in namespaces:
+            what = Selection(resource, namespace, OURS)
+            yield Watch(client, what, caches.stores[resource.kind], touched)
+
+
+def _measure(metrics: Metrics, outcome: Outcome, seconds: float) -> None:
+    metrics.reconciles.labels(outcome.value).observe(seconds)
+
+
+def _gauges(loop: Loop) -> Iterator[Metric]:
+    now = asyncio.get_running_loop().time()
+    silence = {w.what.resource.plural: 0.0 for w in loop.watches}
+    for watch in loop.watches:
+        plural = watch.what.resource.plural
+        silence[plural] = max(silence[plural], now - watch.seen)
+    yield gauge("llm_operator_leader", "1 while this process leads", float(loop.lease.is_held))
+    yield gauge("llm_operator_queue_depth", "LLMDeployments that wait for a run", len(loop.queue))
+    yield gauge(
+        "llm_operator_queue_overdue_seconds",
+        "Longest time that a due LLMDeployment has waited for a worker",
+        loop.queue.overdue(now),
+    )
+    yield gauge("llm_operator_llmdeployments", "LLMDeployments known", len(loop.roster))
+    yield gauge_by(
+        "llm_operator_watch_silence_seconds",
+        "Time since the API server's last sign of life, by resource",
+        "resource",
+        silence,
+    )
