@@ -6,7 +6,7 @@
   valueFrom: {fieldRef: {fieldPath: metadata.name}}
 - name: LLM_OPERATOR_SERVICE_ACCOUNT
   valueFrom: {fieldRef: {fieldPath: spec.serviceAccountName}}
-- {name: LLM_OPERATOR_WATCH_NAMESPACES, value: {{ .Values.watchNamespaces | uniq | sortAlpha | join "," | quote }}}
+- {name: LLM_OPERATOR_WATCH_NAMESPACES, value: {{ .Values.watchNamespaces | sortAlpha | join "," | quote }}}
 - {name: LLM_OPERATOR_RUNTIME_IMAGE, value: {{ include "llm-operator.image" (dict "root" . "image" .Values.image.runtime) | quote }}}
 - {name: LLM_OPERATOR_EXPORTER_IMAGE, value: {{ include "llm-operator.image" (dict "root" . "image" .Values.image.exporter) | quote }}}
 - {name: LLM_OPERATOR_IMAGE_PULL_POLICY, value: {{ .Values.image.pullPolicy }}}

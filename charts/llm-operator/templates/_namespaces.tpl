@@ -2,7 +2,7 @@
 {{- define "llm-operator.servedNamespaces" -}}
 {{- if .Values.watchNamespaces -}}
 matchExpressions:
-  - {key: kubernetes.io/metadata.name, operator: In, values: {{ .Values.watchNamespaces | uniq | sortAlpha | toJson }}}
+  - {key: kubernetes.io/metadata.name, operator: In, values: {{ .Values.watchNamespaces | sortAlpha | toJson }}}
 {{- else -}}
 {}
 {{- end }}

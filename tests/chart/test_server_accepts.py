@@ -1,0 +1,47 @@
+"""A real API server accepts what the chart renders, field by field."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chart.matrix import CHOICES, pairwise, values_of
+from chart.rendering import Helm, parsed
+from llm_cluster.progress import Progress
+from llm_cluster.record import Options
+from llm_cluster.site import Site, open_site
+from llm_cluster.up import up
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="session")
+def site() -> Site:
+    """The cluster of this checkout, healthy."""
+    found = open_site(Progress())
+    up(found, Options())
+    return found
+
+
+@pytest.mark.timeout(300)
+def test_the_api_server_knows_every_field_of_every_render(helm: Helm, site: Site) -> None:
+    unique = {
+        json.dumps(_anonymous(manifest, number), sort_keys=True)
+        for number, case in enumerate(pairwise(CHOICES))
+        for manifest in parsed(helm.text(values_of(case)))
+    }
+
+    dry = ("create", "--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
+    created = site.kubectl(*dry, stdin="\n---\n".join(sorted(unique)))
+
+    assert len(created.splitlines()) == len(unique)
+
+
+def _anonymous(manifest: dict[str, Any], number: int) -> dict[str, Any]:
+    """Under a name and in a namespace that exist nowhere and everywhere; each address once."""
+    metadata = {**manifest["metadata"], "name": f"dry-run-{number}"}
+    if "namespace" in metadata:
+        metadata["namespace"] = "default"
+    if manifest["kind"] == "Service" and manifest["spec"].get("clusterIP") not in (None, "None"):
+        manifest["spec"]["clusterIP"] = "10.96.200.200"
+    return {**manifest, "metadata": metadata}
