@@ -8,6 +8,10 @@ PAUSE_IMAGE = "localhost/llm-operator-cluster/pause:1"
 RUNC = "/usr/sbin/runc"
 CNI_PLUGINS = "/usr/lib/cni"
 _CRI = "io.containerd.cri.v1"
+_NOWHERE = """\
+# Pulls from any other registry are refused at once: no packet of the cluster leaves the machine.
+server = "http://127.0.0.1:9"
+"""
 
 
 def config(layout: Layout, node: Node) -> str:
@@ -95,6 +99,7 @@ def files(layout: Layout, node: Node) -> dict[str, str]:
 def registry_files(layout: Layout) -> dict[str, str]:
     """Path to content of the hosts.toml files that both nodes share."""
     folder = f"{layout.config}/certs.d"
-    return {f"{folder}/{each.host}/hosts.toml": hosts_file(each) for each in REGISTRIES} | {
-        f"{folder}/{each.address}/hosts.toml": hosts_file(each) for each in REGISTRIES
-    }
+    nowhere = {f"{folder}/_default/hosts.toml": _NOWHERE}
+    names = {each.host: each for each in REGISTRIES} | {each.address: each for each in REGISTRIES}
+    known = {f"{folder}/{name}/hosts.toml": hosts_file(each) for name, each in names.items()}
+    return known | nowhere

@@ -9,8 +9,10 @@ def config(layout: Layout, node: Node) -> str:
     """KubeletConfiguration (YAML).
 
     Image garbage collection is off (threshold 100 %): images imported by hand have no registry to
-    come back from. Eviction only keeps the machine alive. ``resolvConf`` is empty so that pods
-    never ask the machine's name server.
+    come back from. Who may use an image is never verified: the kubelet would refuse an imported
+    image once a pod has pulled the same content from a registry under another name. Eviction only
+    keeps the machine alive. ``resolvConf`` is empty so that pods never ask the machine's name
+    server.
     """
     document = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -42,6 +44,7 @@ def config(layout: Layout, node: Node) -> str:
         },
         "imageGCHighThresholdPercent": 100,
         "imageGCLowThresholdPercent": 99,
+        "imagePullCredentialsVerificationPolicy": "NeverVerify",
         "nodeStatusUpdateFrequency": "4s",
         "serializeImagePulls": False,
         "volumePluginDir": str(node.data / "volume-plugins"),

@@ -53,6 +53,12 @@ def test_a_registry_is_pulled_over_plain_http_from_its_fixed_address(registry: R
     assert hosts["host"] == {f"http://{registry.address}": {"capabilities": ["pull", "resolve"]}}
 
 
+def test_a_pull_from_any_other_registry_ends_on_this_machine() -> None:
+    files = containerd.registry_files(LAYOUT)
+    default = tomllib.loads(files[f"{LAYOUT.config}/certs.d/_default/hosts.toml"])
+    assert default["server"].startswith("http://127.0.0.1:")
+
+
 @pytest.mark.parametrize("node", LAYOUT.nodes, ids=lambda node: node.name)
 def test_a_kubelet_never_collects_images_that_were_imported_by_hand(node: Node) -> None:
     assert yaml.safe_load(kubelet.config(LAYOUT, node))["imageGCHighThresholdPercent"] == 100
