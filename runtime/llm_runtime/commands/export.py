@@ -38,7 +38,7 @@ def _export(source: Path, destination: Path, precision: str, limit: int | None) 
     from llm_runtime.model.digests import folder_sha256
 
     revision = f"sha256:{folder_sha256(source)}"
-    record = SourceRecord(uri=f"file:{source.absolute().name}", revision=revision)
+    record = SourceRecord(uri="local", revision=revision)
     with displayed() as progress:
         manifest = export_model(
             ExportRequest(source, destination, record, memory_limit(limit)), progress

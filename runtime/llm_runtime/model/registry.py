@@ -7,11 +7,13 @@ two minutes on a refused connection and retries refused credentials).
 
 import functools
 import io
+import logging
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin
 
 import oras.container
@@ -24,6 +26,10 @@ from llm_runtime.errors import ModelError, Reason
 from llm_runtime.model.image import MANIFEST_TYPE, digest_of
 from llm_runtime.model.reference import Reference
 
+log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+
 _CONNECT_SECONDS = 5
 _READ_SECONDS = 60
 _MAXIMUM_MANIFEST = 4 << 20
@@ -32,10 +38,15 @@ _CONNECTIONS = 8
 
 @dataclass(frozen=True, slots=True)
 class RegistryOptions:
-    """How to reach a registry: plain HTTP or not, and a docker config.json with its credentials."""
+    """How to reach a registry: plain HTTP or not, and a docker config.json with its credentials.
+
+    ``pauses`` are the seconds between tries of one that does not answer: an export of an hour must
+    not be lost to a registry that restarts.
+    """
 
     plain_http: bool = False
     auth_file: Path | None = None
+    pauses: tuple[float, ...] = (0.5, 2.0, 5.0)
 
 
 class Repository:
@@ -46,7 +57,7 @@ class Repository:
         self._options = options
         self._base = f"{'http' if options.plain_http else 'https'}://{reference.host}"
         self._root = f"{self._base}/v2/{reference.repository}"
-        self._registry = self._connect()
+        self._registry = self._patiently(self._connect)
 
     def digest_of_tag(self, tag: str) -> str | None:
         """The digest that a tag points to, None when there is no such tag."""
@@ -81,11 +92,14 @@ class Repository:
 
     def upload(self, digest: str, content: Callable[[], io.RawIOBase | bytes]) -> None:
         """Stores a blob; ``content`` opens its bytes, of a length that ``len`` tells."""
-        started = self._send("POST", "/blobs/uploads/")
+        self._patiently(lambda: self._upload_once(digest, content))
+
+    def _upload_once(self, digest: str, content: Callable[[], io.RawIOBase | bytes]) -> None:
+        started = self._send_once("POST", "/blobs/uploads/")
         self._check(started, 202)
         location = urljoin(self._base, started.headers.get("Location", ""))
         separator = "&" if "?" in location else "?"
-        finished = self._send(
+        finished = self._send_once(
             "PUT",
             f"{location}{separator}digest={digest}",
             headers={"Content-Type": "application/octet-stream"},
@@ -150,6 +164,21 @@ class Repository:
             yield response
 
     def _send(self, method: str, path: str, **arguments: Any) -> Any:
+        """For requests that may be sent twice."""
+        return self._patiently(lambda: self._send_once(method, path, **arguments))
+
+    def _patiently(self, attempt: Callable[[], Result]) -> Result:
+        for pause in self._options.pauses:
+            try:
+                return attempt()
+            except ModelError as error:
+                if error.reason is not Reason.REGISTRY_UNAVAILABLE:
+                    raise
+                log.info("Trying again in %s s: %s", pause, error.message)
+            time.sleep(pause)
+        return attempt()
+
+    def _send_once(self, method: str, path: str, **arguments: Any) -> Any:
         url = path if path.startswith("http") else self._root + path
         # Around oras' own retries (see above); authentication is inside.
         send = functools.partial(
@@ -166,6 +195,8 @@ class Repository:
                 raise
             except ValueError as error:  # oras could not answer a challenge
                 raise self._forbidden() from error
+        if response.status_code == 429 or response.status_code >= 500:
+            raise self._odd_answer(response)
         return response
 
     @contextmanager
@@ -195,8 +226,12 @@ class Repository:
                 f"{self._reference} is not in the registry; check the name, or delete the"
                 " LLMDeployment's export Job so that the model is exported again",
             )
-        raise self._unavailable(
-            f"it answered {status} to {response.request.method}; look at the registry's log"
+        raise self._odd_answer(response)
+
+    def _odd_answer(self, response: Any) -> ModelError:
+        return self._unavailable(
+            f"it answered {response.status_code} to {response.request.method}; look at the"
+            " registry's log"
         )
 
     def _forbidden(self) -> ModelError:

@@ -23,7 +23,8 @@ from support.oci_registry import (
     running_registry,
 )
 
-PLAIN = RegistryOptions(plain_http=True)
+PLAIN = RegistryOptions(plain_http=True, pauses=(0.01, 0.01, 0.01))
+IMPATIENT = RegistryOptions(plain_http=True, pauses=())
 
 
 def at(registry: OciRegistry, repository: str, *, digest: str | None = None) -> Reference:
@@ -168,14 +169,25 @@ def test_a_registry_that_does_not_answer_is_unavailable_and_worth_another_try(
     artifact: Path,
 ) -> None:
     with pytest.raises(ModelError) as caught:
-        find(Reference(f"127.0.0.1:{free_port()}", "models", "v1"), PLAIN)
+        find(Reference(f"127.0.0.1:{free_port()}", "models", "v1"), IMPATIENT)
     assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
     assert caught.value.retryable
 
 
+def test_a_registry_that_drops_connections_loses_no_export(
+    registry: OciRegistry, artifact: Path
+) -> None:
+    with cutting_proxy(registry.host, after=0, cuts=3) as (host, proxy):
+        stored = push(artifact, Reference(host, "drops", "v1"), PLAIN)
+        assert proxy.cut == 3
+    found = find(at(registry, "drops"), PLAIN)
+    assert found is not None
+    assert found.digest == stored.digest
+
+
 def test_a_host_that_does_not_exist_is_unavailable() -> None:
     with pytest.raises(ModelError) as caught:
-        find(Reference("registry.invalid:5000", "models", "v1"), PLAIN)
+        find(Reference("registry.invalid:5000", "models", "v1"), IMPATIENT)
     assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
 
 
