@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 from llm_runtime.engine.request import Sampling
 
 Logits = NDArray[np.float32]
+Weights = NDArray[np.float32]
+Ids = NDArray[np.intp]
+
+_BLOCK = 64
+# Most nuclei are smaller; the others are found among the whole vocabulary.
+_FIRST_GUESS = 512
 
 
 class NotFiniteError(ArithmeticError):
@@ -44,30 +50,86 @@ def choose(logits: Logits, sampling: Sampling, position: int, banned: Collection
 
 
 def _sample(logits: Logits, top: float, sampling: Sampling, position: int) -> int:
-    candidates = _top_k(logits, sampling.top_k)
-    scaled = (logits[candidates].astype(np.float64) - top) / sampling.temperature
-    weights = np.exp(scaled)
+    uniform = _uniform(sampling.seed, position)
+    if sampling.top_k == 0 and sampling.top_p == 1.0:
+        return _pick_from_all(_weights(logits, top, sampling.temperature), uniform)
+    if sampling.top_k:
+        kept = _largest(logits, sampling.top_k)
+        weights = _weights(logits[kept], top, sampling.temperature)
+        total = float(weights.sum(dtype=np.float64))
+    else:
+        kept, weights, total = _likely(logits, top, sampling)
     if sampling.top_p < 1.0:
-        kept = _top_p(weights, sampling.top_p)
-        candidates, weights = candidates[kept], weights[kept]
-    cumulative = weights.cumsum()
-    target = _uniform(sampling.seed, position) * cumulative[-1]
-    index = min(int(np.searchsorted(cumulative, target, side="right")), len(candidates) - 1)
-    return int(candidates[index])
+        nucleus = _nucleus(weights, sampling.top_p * total)
+        kept, weights = kept[nucleus], weights[nucleus]
+    return int(kept[_pick(weights, uniform)])
 
 
-def _top_k(logits: Logits, k: int) -> NDArray[np.intp]:
-    """Ids of the k largest logits in ascending order of id; all of them for k = 0."""
-    if k == 0 or k >= len(logits):
-        return np.arange(len(logits))
-    return np.sort(np.argpartition(logits, len(logits) - k)[-k:])
+def _weights(logits: Logits, top: float, temperature: float) -> Weights:
+    """Probabilities but for a common factor; the largest is 1."""
+    scaled: Logits = (logits - np.float32(top)) / np.float32(temperature)
+    return np.exp(scaled)
 
 
-def _top_p(weights: NDArray[np.float64], p: float) -> NDArray[np.intp]:
-    """Indices, ascending, of the fewest largest weights that make up the share p; at least one."""
-    order = np.argsort(-weights, kind="stable")
-    before = weights[order].cumsum() - weights[order]
-    return np.sort(order[before < p * weights.sum()])
+def _largest(logits: Logits, k: int) -> Ids:
+    """Ids, ascending, of the k largest logits and of those equal to the last of them.
+
+    The k-th largest of the maxima of blocks is a lower bound for the k-th largest of all, so only
+    what reaches it has to be ordered: 0.1 ms instead of 2 ms for a vocabulary of 150,000. A block
+    takes every n-th logit, because maxima over rows are quick.
+    """
+    k = min(k, len(logits))
+    blocks = len(logits) // _BLOCK
+    if blocks <= k:
+        return np.flatnonzero(logits >= _kth_largest(logits, k))
+    maxima = logits[: blocks * _BLOCK].reshape(_BLOCK, blocks).max(axis=0)
+    candidates = np.flatnonzero(logits >= _kth_largest(maxima, k))
+    values = logits[candidates]
+    return candidates[values >= _kth_largest(values, k)]
+
+
+def _kth_largest(values: Logits, k: int) -> np.float32:
+    return np.float32(np.partition(values, len(values) - k)[len(values) - k])
+
+
+def _likely(logits: Logits, top: float, sampling: Sampling) -> tuple[Ids, Weights, float]:
+    """Ids that contain the nucleus, their weights, and the weight of the whole vocabulary."""
+    weights = _weights(logits, top, sampling.temperature)
+    total = float(weights.sum(dtype=np.float64))
+    kept = _largest(logits, _FIRST_GUESS)
+    if weights[kept].sum(dtype=np.float64) < sampling.top_p * total:
+        kept = np.arange(len(logits))
+    return kept, weights[kept], total
+
+
+def _nucleus(weights: Weights, share: float) -> Ids:
+    """Indices, ascending, of the fewest largest weights that add up to the share; at least one.
+
+    Those equal to the last of them stay too, so that the answer does not depend on their order.
+    """
+    ordered = np.sort(weights)[::-1].astype(np.float64)
+    before = ordered.cumsum() - ordered
+    count = max(1, int(np.searchsorted(before, share, side="left")))
+    return np.flatnonzero(weights >= ordered[count - 1])
+
+
+def _pick_from_all(weights: Weights, uniform: float) -> int:
+    """Like `_pick`, by blocks first, so that only one of them is summed up one by one."""
+    blocks = -(-len(weights) // _BLOCK)
+    padded = np.zeros(blocks * _BLOCK, np.float32)
+    padded[: len(weights)] = weights
+    table = padded.reshape(_BLOCK, blocks)  # a block is a column: sums of rows are quick
+    sums = table.sum(axis=0).astype(np.float64)
+    block = _pick(sums, uniform)
+    rest = (uniform * sums.sum() - sums[:block].sum()) / sums[block]
+    return _pick(table[:, block], min(max(rest, 0.0), 1.0)) * blocks + block
+
+
+def _pick(weights: Weights | NDArray[np.float64], uniform: float) -> int:
+    """The index at which the cumulated weights pass the share `uniform` of their sum."""
+    cumulated = weights.cumsum(dtype=np.float64)
+    index = int(np.searchsorted(cumulated, uniform * cumulated[-1], side="right"))
+    return min(index, int(np.flatnonzero(weights)[-1]))
 
 
 def _uniform(seed: int, position: int) -> float:
