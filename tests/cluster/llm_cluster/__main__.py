@@ -18,7 +18,7 @@ Handler = Callable[[Site, argparse.Namespace], None]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs one command; returns the exit status: 0, or 1 after a message on standard error."""
+    """Runs one command; returns the exit status: 0, or another after a message on stderr."""
     chosen = _parser().parse_args(arguments)
     progress = Progress()
     handler: Handler = chosen.handler
@@ -27,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     except ClusterError as failed:
         progress.say(f"error: {failed}")
         return 1
+    except KeyboardInterrupt:
+        progress.say("interrupted: the next `up` or `down` removes what was started")
+        return 130
     return 0
 
 
