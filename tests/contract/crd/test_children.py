@@ -3,12 +3,13 @@
 import json
 import uuid
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from llm_operator.api.llmdeployment import parse_llmdeployment
-from llm_operator.reconcile.actions import Apply
+from llm_operator.reconcile.actions import Apply, Delete, Write
 from llm_operator.reconcile.plan import plan
 from llm_operator.reconcile.world import World
 from support import worlds
@@ -69,19 +70,31 @@ SPECS: Mapping[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=list(SPECS))
-def name(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]:
+@contextmanager
+def existing(kubectl: Kubectl, spec: str) -> Iterator[str]:
     """The name of an LLMDeployment that exists; each test has its own, nothing is waited for."""
-    made = f"{request.param}-{uuid.uuid4().hex[:8]}"
+    name = f"{spec}-{uuid.uuid4().hex[:8]}"
     given = {
         "apiVersion": "llm-operator.dev/v1alpha1",
         "kind": "LLMDeployment",
-        "metadata": {"name": made},
-        "spec": SPECS[request.param],
+        "metadata": {"name": name},
+        "spec": SPECS[spec],
     }
     kubectl.must("create", "-f", "-", given=given)
-    yield made
-    kubectl.must("delete", "llmd", made)
+    yield name
+    kubectl.must("delete", "llmd", name)
+
+
+@pytest.fixture(params=list(SPECS))
+def name(kubectl: Kubectl, request: pytest.FixtureRequest) -> Iterator[str]:
+    with existing(kubectl, request.param) as made:
+        yield made
+
+
+@pytest.fixture
+def rich(kubectl: Kubectl) -> Iterator[str]:
+    with existing(kubectl, "rich") as made:
+        yield made
 
 
 def read(kubectl: Kubectl, name: str) -> World:
@@ -126,20 +139,19 @@ def export_pod(job: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def do(kubectl: Kubectl, write: Write) -> None:
+    if isinstance(write, Delete):
+        kubectl.must("delete", write.kind.lower(), write.name)
+        return
+    how = ("--server-side", "--force-conflicts", "--field-manager=llm-operator")
+    kubectl.must("apply", *how, "-f", "-", given=write.manifest)
+
+
 def reconcile(kubectl: Kubectl, name: str) -> int:
     """One plan, done by kubectl; returns the number of writes."""
     made = plan(read(kubectl, name))
     for write in made.writes:
-        assert isinstance(write, Apply)
-        kubectl.must(
-            "apply",
-            "--server-side",
-            "--force-conflicts",
-            "--field-manager=llm-operator",
-            "-f",
-            "-",
-            given=write.manifest,
-        )
+        do(kubectl, write)
     if made.status is not None:
         patch = json.dumps(made.status)
         kubectl.must("patch", "llmd", name, "--subresource=status", "--type=merge", "-p", patch)
@@ -167,3 +179,36 @@ def test_every_pod_meets_the_restricted_standard(kubectl: Kubectl, name: str) ->
             "spec": template["spec"],
         }
         kubectl.must("create", "--dry-run=server", "-f", "-", given=pod)
+
+
+def edit(kubectl: Kubectl, name: str, **spec: Any) -> None:
+    kubectl.must("patch", "llmd", name, "--type=merge", "-p", json.dumps({"spec": spec}))
+
+
+def numbers(kubectl: Kubectl, name: str) -> list[int]:
+    """The numbers of the revisions on record."""
+    records = (c for c in read(kubectl, name).children if c["kind"] == "ControllerRevision")
+    return sorted(record["revision"] for record in records)
+
+
+def test_going_back_renumbers_a_record_whose_data_never_changes(
+    kubectl: Kubectl, rich: str
+) -> None:
+    for length in (None, 7, None):
+        edit(kubectl, rich, routing={"requestTimeoutSeconds": length})
+        for _ in range(3):
+            reconcile(kubectl, rich)
+    assert numbers(kubectl, rich) == [2, 3]
+    assert reconcile(kubectl, rich) == 0
+
+
+def test_a_drifted_child_is_set_back_under_its_uid(kubectl: Kubectl, rich: str) -> None:
+    for _ in range(2):
+        reconcile(kubectl, rich)
+    selector = {"spec": {"selector": {"llm-operator.dev/deployment": "other"}}}
+    kubectl.must("patch", "service", rich, "--type=merge", "-p", json.dumps(selector))
+    (write,) = plan(read(kubectl, rich)).writes
+    assert isinstance(write, Apply)
+    assert write.uid == write.manifest["metadata"]["uid"]
+    assert reconcile(kubectl, rich) > 0
+    assert plan(read(kubectl, rich)).writes == ()
