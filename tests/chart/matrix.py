@@ -63,7 +63,10 @@ CHOICES: Choices = {
         {},
         {"serviceAccount": {"name": "own", "annotations": {"a": "b"}}},
     ),
-    "users": ({}, {"rbac": {"aggregateToUserRoles": False}}),
+    "users": (
+        {},
+        {"rbac": {"aggregateToUserRoles": False, "bindIssuerDiscovery": True}},
+    ),
     "network": (
         {},
         {"networkPolicy": {"enabled": False}},

@@ -88,7 +88,7 @@ def test_the_rights_are_the_kinds_that_the_operator_keeps_and_no_others(defaults
 
     assert granted == kept
     assert all(_verbs(defaults, child) == WRITTEN for child in CHILDREN)
-    assert _verbs(defaults, POD) == {"get", "list", "watch"}
+    assert _verbs(defaults, POD) == {"list", "watch"}
     assert _verbs(defaults, LLM_DEPLOYMENT) == {"get", "list", "watch"}
     assert _verbs(defaults, LLM_DEPLOYMENT, "status") == {"patch"}
     assert _verbs(defaults, EVENT) == {"create", "patch"}

@@ -1,12 +1,12 @@
 """A real API server accepts what the chart renders, field by field."""
 
+import copy
 import json
 from typing import Any
 
 import pytest
 
-from chart.matrix import CHOICES, pairwise, values_of
-from chart.rendering import Helm, parsed
+from chart.rendering import Objects
 from llm_cluster.progress import Progress
 from llm_cluster.record import Options
 from llm_cluster.site import Site, open_site
@@ -24,11 +24,13 @@ def site() -> Site:
 
 
 @pytest.mark.timeout(300)
-def test_the_api_server_knows_every_field_of_every_render(helm: Helm, site: Site) -> None:
+def test_the_api_server_knows_every_field_of_every_render(
+    matrix: list[Objects], site: Site
+) -> None:
     unique = {
         json.dumps(_anonymous(manifest, number), sort_keys=True)
-        for number, case in enumerate(pairwise(CHOICES))
-        for manifest in parsed(helm.text(values_of(case)))
+        for number, objects in enumerate(matrix)
+        for manifest in objects.all
     }
 
     dry = ("create", "--dry-run=server", "--validate=strict", "-o", "name", "-f", "-")
@@ -39,6 +41,7 @@ def test_the_api_server_knows_every_field_of_every_render(helm: Helm, site: Site
 
 def _anonymous(manifest: dict[str, Any], number: int) -> dict[str, Any]:
     """Under a name and in a namespace that exist nowhere and everywhere; each address once."""
+    manifest = copy.deepcopy(manifest)
     metadata = {**manifest["metadata"], "name": f"dry-run-{number}"}
     if "namespace" in metadata:
         metadata["namespace"] = "default"
