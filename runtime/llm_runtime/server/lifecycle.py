@@ -147,14 +147,16 @@ def advance(state: Lifecycle, event: Event) -> Move:
 
 def _passed(state: Lifecycle, event: LameDuckOver | LimitReached | Closed) -> Move:
     """Something that this phase was waiting for is over."""
-    match event:
-        case LameDuckOver():
+    match state.phase, event:
+        case Phase.LAME_DUCK, LameDuckOver():
             return _enter(state, Phase.DRAINING, Effect.CLOSE_DATA, Effect.WAIT_LIMIT)
-        case LimitReached():
+        case Phase.DRAINING, LimitReached():
             return Move(state, (Effect.END_RUNNING,))
-        case Closed():
+        case Phase.DRAINING, Closed():
             exit_now = (Effect.EXIT,) if state.is_final else ()
             return _enter(state, Phase.DRAINED, *exit_now)
+        case _:
+            return Move(state)
 
 
 def _loaded(state: Lifecycle) -> Move:

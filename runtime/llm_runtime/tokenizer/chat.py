@@ -24,7 +24,7 @@ _LONGEST_TEMPLATE = 256 * 1024
 _RANGE_TURNS = 10_000
 
 
-class ChatError(ValueError):
+class ChatError(Exception):
     """The messages cannot be rendered; the text is for the caller and does not repeat them."""
 
 
