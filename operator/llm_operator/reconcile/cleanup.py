@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
 
-from llm_operator.reconcile import export as exports
+from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
 from llm_operator.reconcile.actions import Delete
 from llm_operator.reconcile.situation import Situation, count

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from llm_operator.api.llmdeployment import LLMDeploymentSpec
 from llm_operator.reconcile import cleanup, events, status
-from llm_operator.reconcile import export as exports
+from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile.actions import Apply, Plan, Write
 from llm_operator.reconcile.difference import is_satisfied, stamped
 from llm_operator.reconcile.policies import Refusal, check_ownership, check_spec

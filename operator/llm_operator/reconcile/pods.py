@@ -53,6 +53,12 @@ def container_statuses(pod: Manifest) -> Iterator[Mapping[str, Any]]:
     yield from status.get("containerStatuses") or ()
 
 
+def has_started(pod: Manifest) -> bool:
+    """Whether a container runs or ran."""
+    states = (status.get("state") or {} for status in container_statuses(pod))
+    return any("running" in state or "terminated" in state for state in states)
+
+
 def condition(pod: Manifest, kind: str) -> Mapping[str, Any] | None:
     found = (pod.get("status") or {}).get("conditions") or ()
     return next((c for c in found if c["type"] == kind), None)

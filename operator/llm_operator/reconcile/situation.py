@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_operator.api.llmdeployment import LLMDeploymentSpec
-from llm_operator.reconcile import export as exports
+from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
+from llm_operator.reconcile.export import export_of
 from llm_operator.reconcile.world import Manifest, World
 from llm_operator.render import labels, names
 from llm_operator.render import revision as intents
@@ -80,7 +81,7 @@ def assess(world: World, spec: LLMDeploymentSpec) -> Situation:
     hash8 = intents.revision_hash(intents.intent_of(world.deployment, spec))
     records = _records(world)
     deployments = live_deployments(world)
-    export = exports.export_of(world, intents.export_key(spec))
+    export = export_of(world, intents.export_key(spec))
     situation = Situation(
         world=world,
         spec=spec,

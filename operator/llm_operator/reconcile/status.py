@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from llm_operator.api.conditions import Condition, moment, timestamp, with_history
-from llm_operator.reconcile import export as exports
+from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import verdicts
 from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.situation import Situation, count, live_deployments

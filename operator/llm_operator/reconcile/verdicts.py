@@ -7,11 +7,18 @@ something happened.
 from collections.abc import Iterator, Mapping
 
 from llm_operator.api.conditions import Condition, ConditionType, Reason, timestamp
-from llm_operator.reconcile import export as exports
+from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
 from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.situation import Situation, count, render_template
 from llm_operator.reconcile.world import Manifest
+
+STEP_REASON: Mapping[str, Reason] = {
+    "fetch": Reason.DOWNLOADING,
+    "export": Reason.EXPORTING,
+    "verify": Reason.VERIFYING,
+    "push": Reason.PUSHING,
+}
 
 STEP_SENTENCE: Mapping[str | None, str] = {
     None: "the export pod is being started",
@@ -76,7 +83,7 @@ def _export_state(situation: Situation) -> tuple[Reason, str]:
         case exports.Running(trouble=pods.Trouble() as trouble):
             return trouble.reason, trouble.message
         case exports.Running(step=step):
-            return exports.STEP_REASON.get(step or "", Reason.DOWNLOADING), STEP_SENTENCE[step]
+            return STEP_REASON.get(step or "", Reason.DOWNLOADING), STEP_SENTENCE[step]
     return Reason.DOWNLOADING, "the export Job is about to be made"
 
 

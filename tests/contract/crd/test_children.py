@@ -135,7 +135,10 @@ def export_pod(job: Mapping[str, Any]) -> dict[str, Any]:
             "labels": job["spec"]["template"]["metadata"]["labels"],
             "ownerReferences": [{"uid": job["metadata"]["uid"], "controller": True}],
         },
-        "status": {"containerStatuses": [{"name": "push", "state": {"terminated": ended}}]},
+        "status": {
+            "phase": "Succeeded",
+            "containerStatuses": [{"name": "push", "state": {"terminated": ended}}],
+        },
     }
 
 

@@ -380,9 +380,20 @@ def test_an_export_whose_node_was_lost_is_tried_again() -> None:
     found = exporting()
     fail_export(found, None)
     found.pods.clear()
-    shown = report(found)
-    assert condition(shown, "ModelReady")["reason"] == "ExportFailed"
-    assert plan(found.world()).requeue_after == 10
+    found.now += timedelta(minutes=1)
+    assert condition(report(found), "ModelReady")["reason"] == "ExportFailed"
+    found.settle()
+    assert found.available() == 1
+
+
+def test_a_pod_that_is_seen_later_than_the_end_of_its_job_is_waited_for() -> None:
+    found = exporting()
+    fail_export(found, terminated("fetch", ended(1, message=json.dumps(TOLD))))
+    late = pod_of(found, "export")
+    late["status"], status = {"phase": "Pending"}, late["status"]
+    assert condition(report(found), "ModelReady")["reason"] == "Downloading"
+    late["status"] = status
+    assert condition(report(found), "ModelReady")["reason"] == "AuthFailed"
 
 
 def test_an_export_that_succeeded_and_lost_its_result_is_made_again() -> None:
