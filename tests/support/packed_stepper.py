@@ -53,16 +53,15 @@ class PackedStepper:
             row += len(tokens)
         return result
 
-    def greedy(self, prompt: Sequence[int], count: int, slot: int = 0) -> list[int]:
-        """``count`` most likely tokens after ``prompt``, in an emptied slot."""
-        self.lengths[slot] = 0
-        answer: list[int] = []
-        tokens = list(prompt)
-        while len(answer) < count:
-            logits = self.step({slot: tokens})[slot]
-            tokens = [int(logits[-1].argmax())]
-            answer += tokens
-        return answer
+    def greedy(self, prompts: Sequence[Sequence[int]], count: int) -> list[list[int]]:
+        """``count`` most likely tokens after each prompt, all of them side by side."""
+        work: dict[int, Sequence[int]] = dict(enumerate(prompts))
+        answers: list[list[int]] = [[] for _ in prompts]
+        for _ in range(count):
+            for slot, logits in self.step(work).items():
+                answers[slot].append(int(logits[-1].argmax()))
+            work = {slot: answer[-1:] for slot, answer in enumerate(answers)}
+        return answers
 
     def _bind(self) -> Any:
         binding = self._session.io_binding()
