@@ -160,11 +160,11 @@ class SimulatedCluster:
         """
         quiet = 0
         for rounds in range(limit):
-            before = copy.deepcopy((self.objects, self.pods))
             made = self.reconcile()
+            is_quiet = made.is_empty and made.requeue_after is None
+            before = copy.deepcopy((self.objects, self.pods)) if is_quiet else None
             self.step()
-            is_quiet = made.is_empty and before == (self.objects, self.pods)
-            quiet = quiet + 1 if is_quiet and made.requeue_after is None else 0
+            quiet = quiet + 1 if before == (self.objects, self.pods) else 0
             if quiet == 3:
                 return rounds
         raise AssertionError(f"still changing after {limit} rounds")

@@ -7,7 +7,6 @@ wish, kept in an annotation.
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_operator.reconcile.world import Manifest
@@ -31,9 +30,9 @@ def stamped(manifest: Manifest) -> dict[str, Any]:
 
 def is_satisfied(wanted: Any, live: Any) -> bool:
     """Whether everything in `wanted` is in `live`; more in `live` is somebody else's."""
-    if isinstance(wanted, Mapping):
-        return _is_mapping_satisfied(wanted, live)
-    if isinstance(wanted, Sequence) and not isinstance(wanted, str):
+    if isinstance(wanted, dict):
+        return _is_object_satisfied(wanted, live)
+    if isinstance(wanted, list):
         return _is_list_satisfied(wanted, live)
     if not wanted and live is None:
         return True  # false, zero and empty are not stored
@@ -51,12 +50,12 @@ def _stamp(manifest: Manifest) -> str | None:
     return stamp
 
 
-def _is_mapping_satisfied(wanted: Mapping[str, Any], live: Any) -> bool:
+def _is_object_satisfied(wanted: dict[str, Any], live: Any) -> bool:
     if live is None:
         live = {}
-    if not isinstance(live, Mapping):
-        return False
-    return all(_is_field_satisfied(key, value, live.get(key)) for key, value in wanted.items())
+    return isinstance(live, dict) and all(
+        _is_field_satisfied(key, value, live.get(key)) for key, value in wanted.items()
+    )
 
 
 def _is_field_satisfied(key: str, wanted: Any, live: Any) -> bool:
@@ -66,12 +65,12 @@ def _is_field_satisfied(key: str, wanted: Any, live: Any) -> bool:
 
 
 def _canonical(value: Any) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: canonical_quantity(amount) for name, amount in value.items()}
     return canonical_quantity(value)
 
 
-def _is_list_satisfied(wanted: Sequence[Any], live: Any) -> bool:
+def _is_list_satisfied(wanted: list[Any], live: Any) -> bool:
     found = list(live or ())
     key = _list_key(wanted, found)
     if key is None:
@@ -80,10 +79,10 @@ def _is_list_satisfied(wanted: Sequence[Any], live: Any) -> bool:
     return all(item[key] in by_key and is_satisfied(item, by_key[item[key]]) for item in wanted)
 
 
-def _list_key(wanted: Sequence[Any], live: Sequence[Any]) -> str | None:
+def _list_key(wanted: list[Any], live: list[Any]) -> str | None:
     """The field that names each item uniquely in both lists, if there is one."""
     items = [*wanted, *live]
-    if not wanted or not all(isinstance(item, Mapping) for item in items):
+    if not wanted or not all(isinstance(item, dict) for item in items):
         return None
     for key in _LIST_KEYS:
         if all(isinstance(item.get(key), str | int) for item in items) and all(

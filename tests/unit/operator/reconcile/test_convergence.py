@@ -338,7 +338,7 @@ RUNS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(runs=RUNS, failures=st.integers(0, 2))
 def test_edits_and_kills_between_any_two_writes_converge_without_duplicates(
     runs: list[tuple[dict[str, Any] | None, int | None, int]], failures: int
@@ -374,11 +374,11 @@ def test_a_kill_after_each_write_of_the_creation_converges(die_after: int) -> No
     assert len(named(found, "Deployment")) == len(named(found, "Job")) == 1
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     replicas=st.integers(1, 4),
     surge=st.integers(1, 3),
-    pauses=st.lists(st.integers(1, 4), min_size=30, max_size=30),
+    pauses=st.lists(st.integers(1, 4), min_size=16, max_size=16),
     is_other_model=st.booleans(),
 )
 def test_a_rollout_never_serves_with_fewer_pods_than_asked_for(
