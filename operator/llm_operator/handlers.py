@@ -6,7 +6,7 @@ and stop. It keeps no state on the objects: no finalizer, no annotation, no post
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import kopf
@@ -50,7 +50,9 @@ def register_lifecycle(registry: kopf.OperatorRegistry, start: Step, stop: Step)
         await stop()
 
 
-def notice(event_type: str | None, body: kopf.Body, queue: KeyedQueue[Key], roster: Roster) -> None:
+def notice(
+    event_type: str | None, body: Mapping[str, Any], queue: KeyedQueue[Key], roster: Roster
+) -> None:
     """Takes the key out of an event and drops the rest."""
     metadata = body["metadata"]
     key = Key(metadata["namespace"], metadata["name"])
