@@ -116,13 +116,13 @@ class HubDownload:
             raise self._refused(error) from error
         except errors.HFValidationError as error:
             raise self._missing() from error
-        except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
-            raise self._unreachable(type(error).__name__) from error
-        except errors.XetDownloadError as error:
+        except (httpx2.ReadError, httpx2.RemoteProtocolError, errors.XetDownloadError) as error:
             raise ModelError(
                 Reason.DOWNLOAD_FAILED,
                 f"the download of {self._source.repository} broke off; it is tried again",
             ) from error
+        except (httpx2.HTTPError, ConnectionError, TimeoutError) as error:
+            raise self._unreachable(type(error).__name__) from error
 
     def _refused(self, error: Any) -> ModelError:
         errors, status = self._hub.errors, error.response.status_code
