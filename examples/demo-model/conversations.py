@@ -1,10 +1,11 @@
-"""Training conversations: one to three questions of any task, sometimes after a system message.
+"""Training conversations: one to four questions of any task, sometimes after a system message.
 
 Several questions in a row and system messages are trained so that a chat with history works as well
 as a single question.
 """
 
 from random import Random
+from types import MappingProxyType
 from typing import TypeAlias
 
 from split import Split
@@ -14,24 +15,26 @@ from vocabulary import GREETINGS, INTRODUCTION, SYSTEM_SENTENCES
 Message: TypeAlias = dict[str, str]
 
 # Shares of the questions: numbers have the most to learn.
-_WEIGHTS = {
-    Task.NUMBER_TO_FRENCH: 20,
-    Task.NUMBER_TO_ENGLISH: 18,
-    Task.DATE_TO_FRENCH: 8,
-    Task.DATE_TO_ENGLISH: 8,
-    Task.CODE: 18,
-    Task.SUMMARY: 14,
-    Task.CHAT: 13,
-}
+_WEIGHTS = MappingProxyType(
+    {
+        Task.NUMBER_TO_FRENCH: 18,
+        Task.NUMBER_TO_ENGLISH: 18,
+        Task.DATE_TO_FRENCH: 8,
+        Task.DATE_TO_ENGLISH: 8,
+        Task.CODE: 18,
+        Task.SUMMARY: 16,
+        Task.CHAT: 16,
+    }
+)
 _GREETING_SHARE = 0.01
 _SYSTEM_SHARE = 0.15
-_TURN_WEIGHTS = (60, 25, 15)
+_TURN_WEIGHTS = (50, 25, 15, 10)
 _LOWER_CASE_SHARE = 0.3
 
 
 def training_conversation(rng: Random) -> list[Message]:
     """Messages with the keys `role` and `content`, ending with an answer; no held-out input."""
-    turns = rng.choices((1, 2, 3), _TURN_WEIGHTS)[0]
+    turns = rng.choices((1, 2, 3, 4), _TURN_WEIGHTS)[0]
     messages = system_message(rng) if rng.random() < _SYSTEM_SHARE else []
     for _ in range(turns):
         messages += exchange(*_question(rng))

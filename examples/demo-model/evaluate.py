@@ -96,8 +96,8 @@ def _question(example: Example) -> list[Message]:
 
 def _history(rng: Random) -> list[Message]:
     """A system message and one to three earlier questions with their answers."""
-    earlier = [message for message in training_conversation(rng) if message["role"] != "system"]
-    return system_message(rng) + earlier
+    said = [message for message in training_conversation(rng) if message["role"] != "system"]
+    return system_message(rng) + said[:6]
 
 
 def _exact(examples: Sequence[Example], given: Sequence[str]) -> float:

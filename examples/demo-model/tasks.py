@@ -96,8 +96,8 @@ def fillers_split(first: str, second: str) -> Split:
 def question_split(phrasing: Phrasing, country: str) -> Split:
     """Held out: one pair of phrasing and country in five.
 
-    Counted, not hashed: of every country at most two of the six questions about its capital and one
-    of the three about the country are held out, so both directions are always learnt.
+    Counted, not hashed: of every country at most two of the nine questions about its capital and
+    one of the four about the country are held out, so both directions are always learnt.
     """
     countries = [known for known, _ in CAPITALS]
     place = PHRASINGS.index(phrasing) + countries.index(country)

@@ -47,7 +47,7 @@ class Recipe:
     steps: int
     seed: int = 0
     threads: int = 2
-    conversations_per_step: int = 64
+    conversations_per_step: int = 56
     tokenizer_conversations: int = 20_000
     peak_learning_rate: float = 3e-3
     warm_up: int = 100
@@ -78,6 +78,7 @@ def main() -> None:
         **_facts(recipe, model),
         "minutes": round(seconds / 60, 1),
         "processor_minutes": round((time.process_time() - busy_before) / 60, 1),
+        "load": round(os.getloadavg()[2], 1),
     }
     text = json.dumps(facts, indent=2) + "\n"
     arguments.out.with_name("training.json").write_text(text, encoding="utf-8")

@@ -46,10 +46,18 @@ WORDS = _words(
     "rate limit offset step weight depth score level cost net tax day year age"
 )
 
+# Many people and things: with few, the model learns the pairs by heart instead of copying.
 PEOPLE = _words(
-    "Anna Ben Carla David Emma Felix Grace Hugo Iris Jonas Kira Leo Mara Nils Olga Paul"
+    "Adam Alice Anna Arthur Ben Boris Carla Clara David Dora Emil Emma Erik Fanny Felix Frida "
+    "George Grace Hanna Hugo Ida Igor Iris Jonas Julia Kira Klaus Lara Leo Lucy Mara Max Mia "
+    "Nadia Nils Nora Olga Oscar Paul Petra Quentin Rosa Sam Sara Simon Tara Theo Uma Vera Victor "
+    "Wanda Will Xavier Yara Yves Zoe"
 )
-THINGS = _words("apples books pens cups maps lamps coins chairs bags stamps")
+THINGS = _words(
+    "apples bags balls bells belts books bowls boxes brushes cakes cards chairs clocks coats coins "
+    "cups dolls eggs flags forks glasses hats jars keys kites knives lamps lemons maps mirrors "
+    "nails pears pens plates ropes rugs scarves shirts shoes spoons stamps tables tickets towels"
+)
 FILLERS = (
     "The weather was cold.",
     "It was a quiet day.",
@@ -107,9 +115,13 @@ PHRASINGS = (
     Phrasing("Which city is the capital of {country}?", _CAPITAL_IS),
     Phrasing("I forgot the capital of {country}. What is it?", _CAPITAL_IS),
     Phrasing("{country}: what is the capital?", _CAPITAL_IS),
+    Phrasing("What city is the capital of {country}?", _CAPITAL_IS),
+    Phrasing("Do you know the capital of {country}?", _CAPITAL_IS),
+    Phrasing("I live in {country}. Which city is our capital?", _CAPITAL_IS),
     Phrasing("Which country has the capital {capital}?", _IS_CAPITAL_OF),
     Phrasing("{capital} is the capital of which country?", _IS_CAPITAL_OF),
     Phrasing("In which country is {capital} the capital?", _IS_CAPITAL_OF),
+    Phrasing("Name the country with the capital {capital}.", _IS_CAPITAL_OF),
 )
 
 GREETINGS = (
