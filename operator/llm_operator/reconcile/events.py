@@ -9,7 +9,6 @@ from llm_operator.reconcile.difference import has_drifted
 from llm_operator.reconcile.world import World
 
 _STARTED = {
-    Reason.DOWNLOADING: "ModelDownloadStarted",
     Reason.EXPORTING: "ExportStarted",
     Reason.STORED: "ExportCompleted",
 }
@@ -65,12 +64,20 @@ def _of_model(before: Stored, after: Stored) -> Iterator[Event]:
     changed = _changed(before, after, ConditionType.MODEL_READY)
     if changed is None:
         return
-    reason = changed["reason"]
+    reason, model = changed["reason"], after.get("model") or {}
     if reason not in _ON_THE_WAY:
         is_download = reason in _DOWNLOAD_FAILURES
-        yield _warning("ModelDownloadFailed" if is_download else "ExportFailed", changed)
+        yield _failure("ModelDownloadFailed" if is_download else "ExportFailed", changed, model)
+    elif reason == Reason.DOWNLOADING:
+        yield Event("Normal", "ModelDownloadStarted", f"fetching {model.get('source')}")
     elif (name := _STARTED.get(reason)) is not None:
         yield Event("Normal", name, changed["message"])
+
+
+def _failure(name: str, changed: Stored, model: Stored) -> Event:
+    """Without the time of the next attempt, so that equal failures become one series."""
+    message = (model.get("lastFailure") or {}).get("message") or changed["message"]
+    return _warning(name, {**changed, "message": message})
 
 
 def _of_capacity(before: Stored, after: Stored) -> Iterator[Event]:

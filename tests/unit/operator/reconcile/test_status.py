@@ -514,3 +514,16 @@ def test_scaling_is_told_from_and_to() -> None:
     found.edit(replicas=3)
     (event,) = found.reconcile().events
     assert (event.reason, event.message) == ("ScaledUp", "from 1 to 3 replicas by the spec")
+
+
+def test_equal_failures_are_told_in_equal_words() -> None:
+    told = set()
+    for attempt in ("1", "2"):
+        found = exporting()
+        (job,) = [o for (kind, _), o in found.objects.items() if kind == "Job"]
+        job["metadata"]["annotations"]["llm-operator.dev/attempt"] = attempt
+        told_json = json.dumps({**TOLD, "retryable": True})
+        fail_export(found, terminated("fetch", ended(1, message=told_json)))
+        (event,) = plan(found.world()).events
+        told.add(event)
+    assert [event.reason for event in told] == ["ModelDownloadFailed"]
