@@ -54,7 +54,7 @@ def revision_from_record(record: Mapping[str, Any]) -> Revision:
     """Inverse of `controller_revision`."""
     data = record["data"]
     return Revision(
-        hash8=record["metadata"]["labels"][labels.REVISION],
+        hash8=record["metadata"]["name"].rpartition("-")[2],
         number=int(record["revision"]),
         intent=data["intent"],
         export_key=data["exportKey"],

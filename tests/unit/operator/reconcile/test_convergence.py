@@ -320,6 +320,26 @@ def test_a_removed_annotation_of_the_service_is_removed() -> None:
     assert found.reconcile().is_empty
 
 
+@pytest.mark.parametrize("kind", ["ControllerRevision", "Deployment", "Service"])
+def test_a_child_that_lost_its_labels_is_still_known(kind: str) -> None:
+    found = settled(replicas=2)
+    pods = set(found.pods)
+    child = found.objects[kind, f"demo-{current(found)}"]
+    del child["metadata"]["labels"][labels.REVISION]
+    found.settle()
+    assert set(found.pods) == pods
+    assert condition(found, "Ready")["status"] == "True"
+
+
+@pytest.mark.parametrize("kind", ["Deployment", "Service", "ConfigMap", "PodDisruptionBudget"])
+def test_a_deleted_child_is_made_again(kind: str) -> None:
+    found = settled()
+    (name, *_) = sorted(named(found, kind))
+    del found.objects[kind, name]
+    found.settle()
+    assert name in named(found, kind)
+
+
 EDITS = st.one_of(
     st.builds(with_queue, st.integers(1, 3)),
     st.builds(lambda n: {"replicas": n}, st.integers(0, 4)),
