@@ -20,7 +20,7 @@ class Recipe:
 
     ``sources`` are files and folders that the Dockerfile copies; ``locks`` are the hash-locked
     requirements it installs, ``wheels`` those whose wheels are at hand. ``imports`` must work in
-    the finished image and ``absent`` must not.
+    the finished image and ``absent`` must not; onnxruntime must offer ``providers`` there.
     """
 
     name: str
@@ -31,6 +31,7 @@ class Recipe:
     wheels: tuple[str, ...]
     imports: tuple[str, ...]
     absent: tuple[str, ...] = ()
+    providers: tuple[str, ...] = ()
     variant: str = ""
 
     @property
@@ -83,6 +84,7 @@ _RUNTIME = Recipe(
         "llm_runtime.commands.fetch",
     ),
     absent=("onnx", "safetensors", "torch", "transformers", "pip", "setuptools"),
+    providers=("CPUExecutionProvider",),
     variant="cpu",
 )
 _RUNTIME_CUDA = Recipe(
@@ -94,6 +96,7 @@ _RUNTIME_CUDA = Recipe(
     wheels=("requirements/runtime-cuda.txt",),
     imports=_RUNTIME.imports,
     absent=_RUNTIME.absent,
+    providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
     variant="cuda",
 )
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from images.measure import Measure
+from llm_cluster.progress import Progress
 
 _KEPT_PER_NAME = 3
 
@@ -33,8 +34,9 @@ class Image:
 class Shelf:
     """Looks images up by name and content tag; makes those that are missing."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, progress: Progress) -> None:
         self._folder = folder
+        self._progress = progress
         self._measure = Measure(folder / "layers.json")
 
     def take(
@@ -47,7 +49,8 @@ class Shelf:
         if is_new:
             self._folder.mkdir(parents=True, exist_ok=True)
             make(archive)
-            note.write_text(json.dumps(asdict(self._measure.size(archive))))
+            with self._progress.step(f"measuring the image {name}"):
+                note.write_text(json.dumps(asdict(self._measure.size(archive))))
         os.utime(archive)
         self._forget_old(name)
         sizes = json.loads(note.read_text())

@@ -20,12 +20,17 @@ REGISTRY_DOCKERFILE = "images/Dockerfile.registry"
 HUB_DOCKERFILE = "demo/Dockerfile.hub"
 HUB_INPUTS = (HUB_DOCKERFILE, "examples/demo-model/model", "tests/support/hub_server.py")
 CONTEXT_RULES = ".dockerignore"
-_IMPORT_ALL = """
+_TRIAL = """
 import importlib, importlib.util, sys
 for name in {imports!r}:
     importlib.import_module(name)
 found = [name for name in {absent!r} if importlib.util.find_spec(name)]
-sys.exit(f"these must not be in the image: {{found}}" if found else 0)
+if found:
+    sys.exit(f"these must not be in the image: {{found}}")
+if {providers!r}:
+    import onnxruntime
+    missing = set({providers!r}) - set(onnxruntime.get_available_providers())
+    sys.exit(f"onnxruntime lacks {{missing}}" if missing else 0)
 """
 
 
@@ -53,7 +58,7 @@ class Workshop:
             wheels = wheelhouse(recipe, self.source, self.cache / "images", self.progress)
             with self.progress.step(f"building the image {recipe.name}"):
                 self._build_python(recipe, name, wheels)
-            with self.progress.step(f"saving and measuring the image {recipe.name}"):
+            with self.progress.step(f"saving the image {recipe.name}"):
                 self.buildah.save(name, archive)
 
         return self._take(recipe.name, content_tag, name, build)
@@ -104,7 +109,9 @@ class Workshop:
 
     def _try(self, recipe: Recipe, name: str) -> None:
         """Imports what the image is for, as its user, so that a broken image never leaves here."""
-        program = _IMPORT_ALL.format(imports=recipe.imports, absent=recipe.absent)
+        program = _TRIAL.format(
+            imports=recipe.imports, absent=recipe.absent, providers=recipe.providers
+        )
         self.buildah.run(name, ["python", "-c", program])
 
     def _take(self, name: str, content_tag: str, full: str, make: Callable[[Path], None]) -> Image:
@@ -126,7 +133,7 @@ def open_workshop(progress: Progress) -> Iterator[Workshop]:
     system.prepare(progress)
     foundation = base(folder, progress)
     buildah = Buildah(folder / "buildah")
-    shelf, source = Shelf(folder / "archives"), folder / "source"
+    shelf, source = Shelf(folder / "archives", progress), folder / "source"
     buildah.close()  # what a killed run has left
     shutil.rmtree(source, ignore_errors=True)
     try:

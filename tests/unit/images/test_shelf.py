@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from images.shelf import Shelf
 
+from llm_cluster.progress import Progress
+
 
 def _write(archive: Path) -> None:
     with tarfile.open(archive, "w") as tar:
@@ -27,7 +29,7 @@ def _refuse(_: Path) -> None:
 
 
 def test_an_image_is_made_once(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    shelf = Shelf(tmp_path, Progress())
 
     first, is_new = shelf.take("a", "1", "localhost/a:1", _write)
     second, is_new_again = shelf.take("a", "1", "localhost/a:1", _refuse)
@@ -38,7 +40,7 @@ def test_an_image_is_made_once(tmp_path: Path) -> None:
 
 
 def test_a_build_that_failed_leaves_nothing_on_the_shelf(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    shelf = Shelf(tmp_path, Progress())
 
     with pytest.raises(AssertionError):
         shelf.take("a", "1", "localhost/a:1", _refuse)
@@ -47,7 +49,7 @@ def test_a_build_that_failed_leaves_nothing_on_the_shelf(tmp_path: Path) -> None
 
 
 def test_an_archive_without_its_note_is_made_again(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    shelf = Shelf(tmp_path, Progress())
     shelf.take("a", "1", "localhost/a:1", _write)
     (tmp_path / "a-1.json").unlink()
 
@@ -55,7 +57,7 @@ def test_an_archive_without_its_note_is_made_again(tmp_path: Path) -> None:
 
 
 def test_only_the_last_few_of_a_name_stay(tmp_path: Path) -> None:
-    shelf = Shelf(tmp_path)
+    shelf = Shelf(tmp_path, Progress())
     for number in range(5):
         shelf.take("a", str(number), f"localhost/a:{number}", _write)
         os.utime(tmp_path / f"a-{number}.tar", (number, number))
@@ -68,7 +70,7 @@ def test_only_the_last_few_of_a_name_stay(tmp_path: Path) -> None:
 
 
 def test_an_entry_says_what_the_demo_reads(tmp_path: Path) -> None:
-    image, _ = Shelf(tmp_path).take("a", "1", "localhost/a:1", _write)
+    image, _ = Shelf(tmp_path, Progress()).take("a", "1", "localhost/a:1", _write)
 
     assert image.entry() == {
         "reference": "localhost/a:1",
