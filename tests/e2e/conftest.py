@@ -27,9 +27,19 @@ def stage(cluster: story.Stage, request: pytest.FixtureRequest) -> Iterator[stor
     story.remove(own)
 
 
+@pytest.fixture(scope="session")
+def serving(cluster: story.Stage) -> Iterator[story.Stage]:
+    """An LLMDeployment that is Ready, shared by tests that leave it serving."""
+    shared = replace(cluster, name="shared")
+    story.apply_minimal(shared)
+    story.watch_until(shared, story.is_ready, print, 180)
+    yield shared
+    story.remove(shared)
+
+
 @pytest.fixture
-def serving(stage: story.Stage) -> story.Stage:
-    """A stage whose LLMDeployment is Ready with one pod."""
+def served(stage: story.Stage) -> story.Stage:
+    """An LLMDeployment of the test's own that is Ready."""
     story.apply_minimal(stage)
     story.watch_until(stage, story.is_ready, print, 180)
     return stage

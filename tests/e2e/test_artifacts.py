@@ -26,7 +26,11 @@ with tarfile.open('/tmp/model.tar', 'w', format=tarfile.USTAR_FORMAT) as archive
             archive.addfile(entry, io.BytesIO(path.read_bytes()))
 """
 COPY = "import shutil; shutil.copytree('/models/llm-operator/demo-model', '/data/model')"
-SERVE = f"{PACK}\nimport http.server, os\nos.chdir('/tmp')\nhttp.server.test(port=8080)"
+SERVE = f"""{PACK}
+import http.server, os
+os.chdir('/tmp')
+http.server.test(http.server.SimpleHTTPRequestHandler, port=8080)
+"""
 
 
 def packed_digest() -> str:

@@ -22,21 +22,21 @@ def children(stage: story.Stage) -> list[str]:
 
 
 def test_deletion_with_the_operator_down_leaves_no_child(
-    serving: story.Stage, operator_down: None
+    served: story.Stage, operator_down: None
 ) -> None:
     """The garbage collector does it by ownerReference; no finalizer waits for us."""
-    assert children(serving)
-    story.remove(serving)
-    until(lambda: not children(serving), seconds=90, what="the garbage collection of all children")
+    assert children(served)
+    story.remove(served)
+    until(lambda: not children(served), seconds=90, what="the garbage collection of all children")
 
 
-def test_a_second_deployment_of_a_model_outlives_the_first(serving: story.Stage) -> None:
+def test_a_second_deployment_of_a_model_outlives_the_first(served: story.Stage) -> None:
     """No artifact belongs to an object: new pods start on both nodes when the first is gone."""
-    second = replace(serving, name=f"{serving.name}-b")
+    second = replace(served, name=f"{served.name}-b")
     story.apply_minimal(second)
     story.watch_until(second, story.is_ready, print, 120)
-    story.remove(serving)
-    until(lambda: not children(serving), seconds=90, what="the first one's children to go")
+    story.remove(served)
+    until(lambda: not children(served), seconds=90, what="the first one's children to go")
     story.scale(second, 2)
     story.watch_until(second, story.is_scaled(2), print, 90)
     try:
