@@ -21,12 +21,12 @@ async def serve(routes: Mapping[str, Callable[[], web.Response]], port: int) -> 
     app = web.Application()
     for path, answer in routes.items():
         app.router.add_get(path, _handler(answer))
-    runner = web.AppRunner(app, access_log=None, handle_signals=False)
+    runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        site = web.TCPSite(runner, port=port, shutdown_timeout=1.0)
+        site = web.TCPSite(runner, port=port)
         await site.start()
-        yield int(runner.addresses[0][1])
+        yield min(runner.addresses, key=len)[1]  # an IPv4 address is shorter than an IPv6 one
     finally:
         await runner.cleanup()
 
