@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from contract.cluster.pods import BUSYBOX, RunPod, document
 from llm_cluster import launch
 from llm_cluster.command import run
 from llm_cluster.layout import REGISTRIES
 from llm_cluster.record import Options
 from llm_cluster.site import Site
 from llm_cluster.up import up
-from pods import BUSYBOX, RunPod, document
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 NODES = ["node1", "node2"]

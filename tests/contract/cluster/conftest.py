@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
+from contract.cluster.pods import BUSYBOX, RunPod, document
 from llm_cluster.progress import Progress
 from llm_cluster.record import Options
 from llm_cluster.site import Site, open_site
 from llm_cluster.up import up
-from pods import BUSYBOX, RunPod, document
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from llm_cluster import cgroups, iptables, mounts, process, record, sysctls, teardown
 from llm_cluster.command import run
 from llm_cluster.errors import ClusterError
-from llm_cluster.layout import CGROUP, ENVIRONMENT_MARK, Layout, machine_layout
+from llm_cluster.layout import CGROUP, ENVIRONMENT_MARK, Layout, checkout, machine_layout
 from llm_cluster.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(600)]
@@ -44,7 +43,7 @@ def command(*arguments: str) -> list[str]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """With the cluster's package on the path."""
-    return {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    return {**os.environ, "PYTHONPATH": str(checkout() / "tests" / "cluster")}
 
 
 @pytest.fixture
