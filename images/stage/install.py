@@ -102,6 +102,8 @@ def _prune(added: set[Path]) -> None:
 
 def is_unused(path: Path) -> bool:
     """Whether a file of the environment is a test, a header, a type stub or a foreign program."""
+    if path.name == ".lock":  # the installer's own
+        return True
     if path.parts[0] == "bin":
         return not path.name.startswith(("python", "llm-"))
     in_unused_folder = any(part in UNUSED_FOLDERS for part in path.parts[:-1])

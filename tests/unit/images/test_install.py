@@ -24,6 +24,10 @@ def test_modules_that_only_sound_like_tests_stay(name: str) -> None:
     assert not is_unused(PACKAGES / name)
 
 
+def test_the_installers_lock_is_dropped() -> None:
+    assert is_unused(Path(".lock"))
+
+
 @pytest.mark.parametrize(
     ("name", "dropped"),
     [("python3.11", False), ("llm-runtime", False), ("hf", True), ("activate", True)],
