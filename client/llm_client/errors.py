@@ -1,5 +1,6 @@
-"""What can go wrong with a call. No gRPC type leaks; `code` keeps the status' name for those who
-need it.
+"""What can go wrong with a call.
+
+No gRPC type leaks; `code` keeps the status' name for those who need it.
 
 LLMError
     InvalidRequestError     the request is wrong; the message names the field and the limit

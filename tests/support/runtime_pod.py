@@ -1,7 +1,4 @@
-"""A runtime process' servers in this process:
-
-real gRPC over loopback, real ONNX Runtime unless a test says otherwise.
-"""
+"""The servers of a runtime pod in the test's own process, over real gRPC and ONNX Runtime."""
 
 import asyncio
 import json
@@ -34,10 +31,7 @@ SUBJECT = "system:serviceaccount:llm-system:llm-operator"
 
 
 class Gate:
-    """Stands before a backend:
-
-    records the steps and, when closed, holds each one until it is let through.
-    """
+    """Records the steps of a backend and, when closed, holds each one until it is let through."""
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend

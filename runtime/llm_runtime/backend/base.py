@@ -1,7 +1,4 @@
-"""What the engine needs from whatever computes:
-
-a packed step over slots. The engine knows no more of it.
-"""
+"""What the engine needs from a backend: a packed step over slots, and nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -63,10 +60,7 @@ class StepInput:
 
 @dataclass(frozen=True, slots=True)
 class StepOutput:
-    """Logits [rows that want them, vocabulary], in the order of the rows;
-
-    valid until the next step.
-    """
+    """Logits [rows that want them, vocabulary] in the rows' order, valid until the next step."""
 
     logits: NDArray[np.float32]
 

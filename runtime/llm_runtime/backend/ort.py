@@ -31,8 +31,8 @@ Indices = NDArray[np.int64] | NDArray[np.int32]
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """The small inputs of a step, in the terms of `llm_runtime.export.layout`, for slots `low` up
-    to before `high`.
+    """The small inputs of a step for slots `low` up to before `high`, as the exported layout names
+    them.
     """
 
     low: int
@@ -98,8 +98,8 @@ class OrtBackend:
         self._session: ort.InferenceSession | None = None
 
     def load(self) -> None:
-        """Reads the graph and its weights, and reserves the caches (their memory is taken as it is
-        used).
+        """Reads the graph with its weights and reserves the caches, whose memory is taken as it is
+        used.
         """
         options = ort.SessionOptions()
         options.intra_op_num_threads = self._threads

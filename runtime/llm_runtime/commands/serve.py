@@ -1,7 +1,4 @@
-"""`llm-runtime serve`:
-
-verifies the artifact, plans the memory, and runs the server until it is told to end.
-"""
+"""`llm-runtime serve` verifies the artifact, plans the memory and runs the server to its end."""
 
 import asyncio
 import gc
@@ -67,9 +64,9 @@ async def serve(settings: ServeSettings) -> int:
 
 
 def build(settings: ServeSettings, metrics: Metrics) -> tuple[Engine, ServedModel]:
-    """Verifies and reads the artifact;
+    """Verifies and reads the artifact. Raises ModelError.
 
-    the graph is loaded when the engine starts. Raises ModelError.
+    The graph itself is loaded when the engine starts.
     """
     from llm_runtime.backend.ort import OrtBackend
     from llm_runtime.model.verify import verify_artifact

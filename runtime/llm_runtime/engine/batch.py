@@ -1,5 +1,6 @@
-"""The sequences that run and wait, and the step that moves them on. No thread, no queue: the loop
-owns one of these.
+"""The sequences that run and wait, and the step that moves them on.
+
+There is no thread and no queue here: the loop owns one of these.
 
 A step is four moves: plan, compute, choose a token for each finished row, publish. Whatever ends a
 sequence gives its slot back at once, so the next plan can use it.

@@ -78,10 +78,7 @@ def _cache_tokens(needs: Needs, memory: int) -> int:
 
 
 def _longest_context(rows: int) -> int:
-    """The longest context whose slot has so many rows, chunk included;
-
-    0 when it is too short to be of use.
-    """
+    """The longest context whose slot has so many rows with its chunk; 0 when it is of no use."""
     context = rows - DEFAULT_CHUNK if rows >= 2 * DEFAULT_CHUNK else rows // 2
     return context if context >= _SHORTEST_CONTEXT else 0
 

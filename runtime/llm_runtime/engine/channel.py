@@ -21,8 +21,9 @@ class Delivery:
 
 
 class Channel:
-    """One writer (the engine's thread), one reader (a coroutine of `loop`), at most `limit` unread
-    tokens.
+    """The tokens of one request on their way to one reader.
+
+    The engine's thread writes, a coroutine of `loop` reads, at most `limit` tokens are unread.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, limit: int) -> None:
@@ -33,9 +34,9 @@ class Channel:
         self._readable = asyncio.Event()
 
     def push(self, token: int) -> bool:
-        """Adds a token;
+        """Adds a token, or returns False when the reader is too far behind.
 
-        False when the reader is too far behind. The reader wakes with the next `wake`.
+        The reader wakes with the next `wake`.
         """
         if len(self._tokens) >= self._limit:
             return False

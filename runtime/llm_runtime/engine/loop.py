@@ -1,5 +1,6 @@
-"""The engine's one thread: drain the inbox, step, publish. Everything else talks to it through two
-calls, submit and abort.
+"""The engine's one thread, which drains the inbox, steps and publishes.
+
+Everything else talks to it through two calls, submit and abort.
 
 The thread owns all requests. When the backend fails, nothing in the caches can be trusted: every
 request ends, `ended` carries the error, and the process is expected to exit.

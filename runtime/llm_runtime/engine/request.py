@@ -1,7 +1,4 @@
-"""What the engine is asked for and how an answer ends:
-
-immutable values, shared by every part of the engine.
-"""
+"""What the engine is asked for and how an answer ends, as immutable values."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -1,5 +1,6 @@
-"""Chooses the next token from a row of logits. Pure: the same row, settings and position give the
-same token.
+"""Chooses the next token from a row of logits.
+
+Pure: the same row, settings and position give the same token.
 
 The random number of a token comes from a counter-based generator keyed by the request's seed and
 the token's position, so it does not depend on what else runs, in which slot, or how the prompt was

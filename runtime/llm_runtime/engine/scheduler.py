@@ -25,10 +25,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A sequence in a slot;
-
-    `pending` tokens of it are known but not yet computed (1 while it decodes).
-    """
+    """A sequence in a slot; `pending` tokens are known but not computed (1 while it decodes)."""
 
     slot: int
     pending: int

@@ -1,7 +1,4 @@
-"""Ends an answer:
-
-by token in the engine, by text in the server. Pure but for the text that a matcher holds back.
-"""
+"""Ends an answer, by token in the engine and by text in the server."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,10 +16,7 @@ def end_after(stopping: Stopping, token: int, produced: int) -> End | None:
 
 
 def banned_before(stopping: Stopping, produced: int) -> frozenset[int]:
-    """Ids that cannot be the token after `produced` ones:
-
-    no stop token within the first min_new_tokens.
-    """
+    """Ids that cannot follow so few tokens: stop tokens have to wait for min_new_tokens."""
     return stopping.stop_ids if produced < stopping.min_new_tokens else frozenset()
 
 
@@ -72,10 +66,7 @@ class StopMatcher:
 
 
 def _find(text: str, stop: str) -> tuple[int, int, str] | None:
-    """(end, start, stop) of the first occurrence:
-
-    the smallest is the one that was completed first.
-    """
+    """(end, start, stop) of the first occurrence; the smallest of these was completed first."""
     start = text.find(stop)
     return None if start < 0 else (start + len(stop), start, stop)
 

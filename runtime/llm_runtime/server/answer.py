@@ -1,7 +1,4 @@
-"""The text of one answer:
-
-tokens in, pieces of text out, until it is over. Pure but for what it holds back.
-"""
+"""The text of one answer, made from its tokens piece by piece."""
 
 from dataclasses import dataclass
 

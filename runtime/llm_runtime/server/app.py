@@ -104,10 +104,7 @@ class App:
             await self.close()
 
     async def close(self) -> None:
-        """Takes everything down:
-
-        timers, the data port, heartbeat, metrics, control port, engine.
-        """
+        """Takes everything down, the engine last."""
         await self.runner.close()
         await self._data.close(_FLUSH_SECONDS)
         await self._stack.aclose()

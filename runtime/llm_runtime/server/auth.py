@@ -1,5 +1,6 @@
-"""Who may use the control port: the operator, by its projected service account token. Deny by
-default.
+"""Who may use the control port: the operator, by its projected service account token.
+
+Everything that is not allowed is denied.
 
 The pod has no access to the Kubernetes API. It verifies the token's signature against the API
 server's public keys, which the operator renders into a ConfigMap beside issuer, audience and the

@@ -1,6 +1,4 @@
-"""GET /metrics over HTTP, in a thread of its own so that a busy event loop does not hide how busy
-it is.
-"""
+"""GET /metrics, in a thread of its own, so that a busy event loop cannot hide that it is busy."""
 
 import socket
 import threading

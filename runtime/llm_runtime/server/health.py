@@ -1,5 +1,6 @@
-"""grpc.health.v1 on both ports. Readiness, liveness and startup are different questions with
-different answers.
+"""grpc.health.v1 on both ports.
+
+Readiness, liveness and startup are different questions with different answers.
 
 Data port: "" and "llm.v1.Inference" say whether to send calls here. Control port, for the kubelet:
 `startup`, `readiness`, and `liveness`, which depends on the engine's heartbeat alone and stays

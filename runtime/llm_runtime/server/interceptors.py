@@ -1,7 +1,4 @@
-"""What every call on the data port gets:
-
-an id, a deadline, and a status for whatever went wrong.
-"""
+"""What every call gets: an id, a deadline, and a status for whatever went wrong."""
 
 import asyncio
 import itertools

@@ -1,5 +1,6 @@
-"""The life of a pod as a state machine: what it does about starting, draining and ending. Pure;
-`runner.py` does it.
+"""The life of a pod as a state machine, and what has to be done at each of its moves.
+
+Pure; `runner.py` does it.
 
     STARTING -> SERVING -> LAME_DUCK -> DRAINING -> DRAINED
                    ^----------'------------'-----------'      Undrain, until the process was told to

@@ -1,7 +1,4 @@
-"""The served model as the server sees it:
-
-identity, limits, tokenizer, template and the author's defaults.
-"""
+"""The served model for the server: identity, limits, tokenizer, template, defaults."""
 
 import json
 from dataclasses import dataclass
@@ -66,10 +63,9 @@ def load_model(
 
 
 def parse_defaults(content: bytes) -> Sampling:
-    """Reads generation_config.json; greedy unless it says do_sample. Values out of range are
-    refused.
+    """Reads generation_config.json, which means greedy unless it says do_sample.
 
-    Raises ModelError(ModelLoadFailed).
+    Values out of range raise ModelError(ModelLoadFailed).
     """
     try:
         document = json.loads(content)

@@ -1,5 +1,6 @@
-"""Turns a GenerateRequest into what the engine and the text side need, or refuses it. Every field
-and every limit is here.
+"""Turns a GenerateRequest into what the engine and the text side need, or refuses it.
+
+Every field and every limit is here.
 
 Messages name the field by its path, the limit, and what to do; they never repeat the prompt.
 """
@@ -43,10 +44,7 @@ class TextOptions:
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """The prompt before it is tokenised:
-
-    a text or tokens. A rendered chat brings its own special tokens.
-    """
+    """The prompt before it is tokenised, a text or tokens; a chat brings its own special tokens."""
 
     text: str = ""
     tokens: Sequence[int] = ()

@@ -51,10 +51,7 @@ def options(connections: Connections) -> list[tuple[str, int]]:
 
 
 class DataPort:
-    """Opens and closes servers for inference;
-
-    a closed one is never opened again, a new one takes its place.
-    """
+    """Opens and closes servers for inference, a new one each time."""
 
     def __init__(
         self, service: InferenceService, health_: Health, connections: Connections, address: str
@@ -81,10 +78,7 @@ class DataPort:
         log.info("Opened the data port", extra={"port": self.port})
 
     async def close(self, seconds: float) -> None:
-        """Refuses new calls and waits until the running ones are over;
-
-        cuts them after the limit.
-        """
+        """Refuses new calls and waits until the running ones are over, at most so many seconds."""
         server, self._server = self._server, None
         if server is not None:
             await server.stop(seconds)

@@ -1,5 +1,6 @@
-"""The bytes behind each token of a byte-level tokenizer (GPT-2, Llama 3, Qwen): the exact way to
-decode a stream.
+"""The bytes behind each token of a byte-level tokenizer (GPT-2, Llama 3, Qwen).
+
+They are the exact way to decode a stream.
 
 Such a vocabulary writes every byte as one printable character. Decoding maps the characters of all
 tokens back to bytes and reads them as UTF-8, so the bytes of each token are all that a stream has

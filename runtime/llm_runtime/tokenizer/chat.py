@@ -1,5 +1,4 @@
-"""Renders chat messages with the model's own template, in a sandbox without any way out, and with
-bounds.
+"""Renders chat messages with the model's own template, sandboxed and bounded.
 
 The template comes with the model and is a program; the messages come from anybody. The sandbox is
 immutable, has no loader and no globals but those that templates on the Hub use.

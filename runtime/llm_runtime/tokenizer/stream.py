@@ -1,5 +1,6 @@
-"""Turns tokens into text while they arrive: whole characters only, and in the end exactly the text
-of the whole sequence.
+"""Turns tokens into text while they arrive.
+
+Only whole characters come out, and in the end exactly the text of the whole sequence.
 
 A token may end in the middle of a character; what is incomplete is held back until it is complete
 or the answer ends.

@@ -1,7 +1,4 @@
-"""Every early end frees the slot at the next step:
-
-cancel, the caller's deadline, the server's, a reader that does not read.
-"""
+"""Cancels, deadlines and readers that do not read free their slots at the next step."""
 
 import asyncio
 from pathlib import Path

@@ -197,10 +197,7 @@ def test_sampled_answers_do_not_depend_on_who_runs_beside(sizes: list[tuple[int,
 
 
 class AnyOrderOfEvents(RuleBasedStateMachine):
-    """Submits, steps and aborts in any order:
-
-    nothing leaks, and every finished answer is the solo one.
-    """
+    """Nothing leaks in any order of events, and every finished answer is the solo one."""
 
     def __init__(self) -> None:
         super().__init__()
