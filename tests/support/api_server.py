@@ -53,6 +53,11 @@ class ApiServer:
         return self.folder / "admin.kubeconfig"
 
     @property
+    def audit_log(self) -> Path:
+        """One JSON line per request of the user `operator`."""
+        return self.folder / "audit.log"
+
+    @property
     def operator_kubeconfig(self) -> Path:
         """Of a user without any rights but those that a test grants to `operator`."""
         return self.folder / "operator.kubeconfig"
@@ -107,6 +112,8 @@ def _api_server(wanted: Programs, server: ApiServer, etcd_port: int) -> list[str
         "--service-cluster-ip-range=10.97.0.0/24",
         "--authorization-mode=RBAC",
         f"--token-auth-file={folder}/tokens.csv",
+        f"--audit-policy-file={folder}/audit-policy.yaml",
+        f"--audit-log-path={server.audit_log}",
         "--service-account-issuer=https://issuer.test.local",
         f"--service-account-key-file={folder}/service-accounts.pub",
         f"--service-account-signing-key-file={folder}/service-accounts.key",
@@ -162,6 +169,13 @@ def _write_secrets(server: ApiServer) -> None:
     (folder / "tokens.csv").write_text(
         f'{ADMIN_TOKEN},admin,1,"system:masters"\n{OPERATOR_TOKEN},operator,2\n'
     )
+    policy = {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived", "ResponseStarted"],
+        "rules": [{"level": "Metadata", "users": ["operator"]}, {"level": "None"}],
+    }
+    (folder / "audit-policy.yaml").write_text(yaml.safe_dump(policy))
     _write_kubeconfig(server, server.kubeconfig, ADMIN_TOKEN)
     _write_kubeconfig(server, server.operator_kubeconfig, OPERATOR_TOKEN)
 

@@ -128,9 +128,10 @@ async def alive(
     settings: Settings,
     plan: Planner,
     cut: tuple[int, Moment] | None = None,
+    client: type[CutApi] = CutApi,
 ) -> AsyncIterator[Life]:
     """An operator that lives as long as the block; raises what ended it before."""
-    api = CutApi(configuration, *(cut or (None, "before")))
+    api = client(configuration, *(cut or (None, "before")))
     operator = assemble(settings, api, plan)
     what = Selection(LLM_DEPLOYMENT, settings.watch_namespaces[0])
     events = Watch(operator.client, what, _Told(operator), lambda _: None)

@@ -28,6 +28,8 @@ class KubeError(Exception):
 
     retry_after: float | None = None
     """Seconds that the server asked us to wait."""
+    made_progress = False
+    """Whether the run that ended with this had written something before."""
 
 
 class UnreachableError(KubeError):

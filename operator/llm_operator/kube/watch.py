@@ -1,9 +1,10 @@
 """One kind's list and watch, kept up for ever: what the API server has, the store has.
 
-List (paged) -> replace the store -> follow the changes from there. A stream that ends, breaks or
-falls silent is opened again from the last event seen; a version that the server has forgotten (410)
-means listing again. Silence is noticed, because bookmarks come about once a minute. An error that
-reconnecting cannot heal is raised: the process has to end and be restarted, not live on blind.
+List (paged) -> replace the store -> follow the changes from there. A stream that breaks or falls
+silent is opened again from the last event seen; a version that the server has forgotten (410) means
+listing again, and so does the end of a stream by its time. Silence is noticed, because bookmarks
+come about once a minute. An error that reconnecting cannot heal is raised: the process has to end
+and be restarted, not live on blind.
 """
 
 import asyncio
@@ -102,7 +103,8 @@ class Watch:
         if self.beat - self._opened >= self.pace.steady:
             self._failures = 0
             if error is None:
-                return  # the server ended the stream in good order
+                self._version = ""  # ended in good order: listing anew heals what was ever missed
+                return
         self._failures += 1
         pause = self.pace.pause(self._failures, error)
         if error is not None:

@@ -12,6 +12,7 @@ from typing import Any
 
 from llm_operator.kube import request as requests
 from llm_operator.kube.client import KubeClient
+from llm_operator.kube.errors import KubeError
 from llm_operator.kube.events import EventRecorder, News
 from llm_operator.kube.request import Doomed
 from llm_operator.kube.resources import BY_KIND, LLM_DEPLOYMENT
@@ -32,10 +33,16 @@ class Applier:
 
     async def apply(self, key: Key, uid: str, plan: Plan) -> None:
         """Writes, then the status, then the events. Raises the first KubeError of the first two."""
-        for write in plan.writes:
-            await self._write(write)
-        if plan.status is not None:
-            await self._report(key, plan.status)
+        done = 0
+        try:
+            for write in plan.writes:
+                await self._write(write)
+                done += 1
+            if plan.status is not None:
+                await self._report(key, plan.status)
+        except KubeError as error:
+            error.made_progress = done > 0
+            raise
         await self._tell(key, uid, plan.events)
 
     async def _write(self, write: Write) -> None:

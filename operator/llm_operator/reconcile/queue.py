@@ -152,7 +152,8 @@ class KeyedQueue(Generic[K]):
             self._settle(key, state)
 
     def _postpone(self, key: K, state: _State, error: Exception) -> None:
-        state.failures += 1
+        has_progressed = getattr(error, "made_progress", False)
+        state.failures = 1 if has_progressed else state.failures + 1
         delay = self.backoff.delay(state.failures)
         asked = getattr(error, "retry_after", None)  # what a server told us with its 429 or 503
         if isinstance(asked, int | float):

@@ -13,8 +13,7 @@ from llm_operator.kube.resources import BY_KIND
 from llm_operator.reconcile.plan import plan
 from llm_operator.reconcile.world import World
 from support.operator_life import alive, eventually, settings_for
-
-from .conftest import Place
+from support.place import Place
 
 pytestmark = pytest.mark.timeout(180)
 

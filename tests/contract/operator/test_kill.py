@@ -16,8 +16,7 @@ from llm_operator.kube.resources import LLM_DEPLOYMENT
 from llm_operator.kube.store import Key
 from llm_operator.reconcile.plan import plan
 from support.operator_life import Moment, alive, eventually, settings_for
-
-from .conftest import Place
+from support.place import Place
 
 pytestmark = pytest.mark.timeout(300)
 

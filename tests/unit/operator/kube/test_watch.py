@@ -20,6 +20,7 @@ pytestmark = pytest.mark.looptime
 
 OWNER = Key("n", "llama")
 SILENCE = "silence"
+LONG = "a minute passes"
 END = "end"
 
 
@@ -71,6 +72,8 @@ class Script:
                 raise step
             if step == SILENCE:
                 await asyncio.sleep(10_000)
+            elif step == LONG:
+                await asyncio.sleep(60)
             elif isinstance(step, bytes):
                 yield step
 
@@ -137,6 +140,15 @@ async def test_a_stream_that_the_server_ends_goes_on_from_its_last_event() -> No
     await scene.run(5)
     assert [since for _, since in scene.script.watches] == ["10", "11"]
     assert len(scene.script.lists) == 1
+
+
+async def test_an_event_that_was_never_sent_is_healed_by_the_next_list() -> None:
+    """Streams end by their time every five minutes; then everything is listed again."""
+    bookmarks: list[Step] = [frame("BOOKMARK", {"metadata": {"resourceVersion": "20"}}), LONG, END]
+    scene = a_scene(bookmarks, [SILENCE], listings=[a_listing("a"), a_listing("b", version=30)])
+    await scene.run(100)
+    assert scene.names == ["b"]
+    assert [since for _, since in scene.script.watches] == ["10", "30"]
 
 
 async def test_a_bookmark_moves_the_version_and_changes_nothing() -> None:

@@ -114,6 +114,21 @@ async def test_the_first_success_resets_the_delay() -> None:
     assert work.times == [0.0, 1.0, 3.0, 7.0, 17.0, 18.0]
 
 
+async def test_a_failure_that_got_further_than_the_last_one_starts_the_delays_anew() -> None:
+    queue = a_queue()
+
+    class FurtherError(Exception):
+        made_progress = True
+
+    async def fail(_: str) -> None:
+        raise FurtherError if len(work.runs) == 4 else OSError("no route")
+
+    work = Diary(act=fail)
+    queue.add("a")
+    await run_for(queue, work, 12)
+    assert work.times == [0.0, 1.0, 3.0, 7.0, 8.0, 10.0]
+
+
 async def test_an_event_wakes_a_key_that_is_backing_off_but_not_more_than_once_a_second() -> None:
     queue = a_queue()
 

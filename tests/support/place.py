@@ -1,0 +1,142 @@
+"""A real API server with the CRD, and one namespace per test. For conftest files to import."""
+
+import asyncio
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from kubernetes.aio.client.configuration import Configuration
+
+from llm_operator.kube.client import KubeClient
+from llm_operator.kube.connect import connect
+from llm_operator.kube.errors import KubeError
+from llm_operator.kube.request import MERGE, Request, Selection, create
+from llm_operator.kube.resources import CHILDREN, LEASE, LLM_DEPLOYMENT, POD
+from llm_operator.kube.store import Key
+from support.api_server import ApiServer, running_api_server
+from support.pretend_kubelet import PretendKubelet
+
+CRD = Path(__file__).resolve().parents[2] / "crds" / "llmdeployments.yaml"
+CRDS_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
+    with running_api_server(tmp_path_factory.mktemp("api-server")) as running:
+        asyncio.run(_install_crd(running))
+        yield running
+
+
+async def _install_crd(server: ApiServer) -> None:
+    client = KubeClient(await connect(str(server.kubeconfig)))
+    crd = yaml.safe_load(CRD.read_text())
+    await client.send(Request(verb="create", method="POST", path=CRDS_PATH, body=crd))
+    for _ in range(200):
+        try:
+            await client.list(Selection(LLM_DEPLOYMENT))
+            break
+        except KubeError:
+            await asyncio.sleep(0.1)
+    await client.aclose()
+
+
+@dataclass(slots=True)
+class Place:
+    """A namespace of a test, seen by an administrator."""
+
+    admin: KubeClient
+    configuration: Configuration
+    namespace: str
+    kubelet: PretendKubelet
+
+    def key(self, name: str) -> Key:
+        return Key(self.namespace, name)
+
+    async def deploy(self, name: str, **spec: Any) -> Key:
+        """What a user's `kubectl apply` does."""
+        model = {"source": {"uri": "hf://llm/demo@main"}}
+        manifest = {
+            "apiVersion": LLM_DEPLOYMENT.api_version,
+            "kind": LLM_DEPLOYMENT.kind,
+            "metadata": {"name": name, "namespace": self.namespace},
+            "spec": {"model": model, "runtime": {"device": "cpu"}, **spec},
+        }
+        await self.admin.send(create(manifest))
+        return self.key(name)
+
+    async def edit(self, key: Key, **spec: Any) -> None:
+        """What a user's `kubectl patch --type merge` does."""
+        await self._merge(LLM_DEPLOYMENT.path(*key), {"spec": spec})
+
+    async def merge(self, path: str, body: dict[str, Any]) -> None:
+        await self._merge(path, body)
+
+    async def _merge(self, path: str, body: dict[str, Any]) -> None:
+        request = Request(verb="patch", method="PATCH", path=path, body=body, content_type=MERGE)
+        await self.admin.send(request)
+
+    async def remove(self, path: str) -> None:
+        await self.admin.send(Request(verb="delete", method="DELETE", path=path))
+
+    async def expire_lease(self) -> None:
+        """What time does to a dead leader's Lease, without the waiting."""
+        if await self.admin.get(LEASE, self.namespace, "llm-operator") is not None:
+            await self.remove(LEASE.path(self.namespace, "llm-operator"))
+
+    async def status(self, key: Key) -> dict[str, Any]:
+        found = await self.admin.get(LLM_DEPLOYMENT, *key)
+        return dict((found or {}).get("status") or {})
+
+    async def is_ready(self, key: Key, generation: int | None = None) -> bool:
+        """Ready as `kubectl wait` sees it, for the newest spec."""
+        found = await self.admin.get(LLM_DEPLOYMENT, *key)
+        status = (found or {}).get("status") or {}
+        ready = [c for c in status.get("conditions", ()) if c["type"] == "Ready"]
+        wanted = generation or (found or {}).get("metadata", {}).get("generation")
+        is_current = status.get("observedGeneration") == wanted
+        return bool(is_current and ready and ready[0]["status"] == "True")
+
+    async def is_settled(self, key: Key) -> bool:
+        """Ready, and no rollout under way."""
+        status = await self.status(key)
+        kinds = {c["type"] for c in status.get("conditions", ()) if c["status"] == "True"}
+        return "Reconciling" not in kinds and await self.is_ready(key)
+
+    async def children(self) -> dict[tuple[str, str], dict[str, Any]]:
+        found: dict[tuple[str, str], dict[str, Any]] = {}
+        for resource in CHILDREN:
+            selection = Selection(
+                resource, self.namespace, "app.kubernetes.io/managed-by=llm-operator"
+            )
+            for item in (await self.admin.list(selection)).items:
+                found[resource.kind, item["metadata"]["name"]] = item
+        return found
+
+    async def pods(self) -> set[str]:
+        return {
+            item["metadata"]["uid"]
+            for item in (await self.admin.list(Selection(POD, self.namespace))).items
+        }
+
+
+@pytest.fixture
+async def place(server: ApiServer) -> AsyncIterator[Place]:
+    """A fresh namespace with a pretended kubelet."""
+    api = await connect(str(server.kubeconfig))
+    admin = KubeClient(api)
+    name = f"test-{uuid.uuid4().hex[:8]}"
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+    await admin.send(
+        Request(verb="create", method="POST", path="/api/v1/namespaces", body=namespace)
+    )
+    kubelet = PretendKubelet(admin, name)
+    running = asyncio.create_task(kubelet.run())
+    yield Place(admin, api.configuration, name, kubelet)
+    running.cancel()
+    await asyncio.wait({running})
+    await admin.send(Request(verb="delete", method="DELETE", path=f"/api/v1/namespaces/{name}"))
+    await admin.aclose()
