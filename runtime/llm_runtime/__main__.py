@@ -6,8 +6,12 @@ Subcommands are imported when they are used, so that serving never loads the exp
 # ruff: noqa: ARG002 - click names the arguments
 
 import importlib
+import os
 
 import click
+
+# gRPC's C core writes lines of its own to standard error, among JSON logs and into conversations.
+os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 
 _COMMANDS = {
     "serve": "Serve an artifact over gRPC.",

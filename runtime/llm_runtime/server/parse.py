@@ -70,8 +70,11 @@ def check_known(message: ProtoMessage, path: str = "") -> None:
             "is not known to this server; leave it out or use a newer runtime",
         )
     for field, value in message.ListFields():
-        if field.message_type is not None and not field.is_repeated:
-            check_known(value, f"{path}.{field.name}".lstrip("."))
+        if field.message_type is None:
+            continue
+        where = f"{path}.{field.name}".lstrip(".")
+        for index, part in enumerate(value if field.is_repeated else [value]):
+            check_known(part, f"{where}[{index}]" if field.is_repeated else where)
 
 
 def parse_prompt(message: pb.GenerateRequest, model: ServedModel) -> Prompt:

@@ -4,8 +4,8 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 
@@ -41,6 +41,10 @@ _CODES = {
 }
 
 
+class SlowReaderError(RefusedError):
+    """A message lay too long before its reader."""
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceParts:
     """What the service works with.
@@ -68,7 +72,7 @@ class InferenceService(inference_pb2_grpc.InferenceServicer):
         """Collects the whole answer."""
         whole = pb.GenerateResponse()
         text: list[str] = []
-        async with aclosing(self._answer(request, context)) as responses:
+        async with self._answer(request, context) as responses:
             async for response in responses:
                 text.append(response.text)
                 whole.MergeFrom(response)
@@ -79,7 +83,7 @@ class InferenceService(inference_pb2_grpc.InferenceServicer):
         self, request: pb.GenerateRequest, context: Context
     ) -> None:
         """Writes the answer as it grows."""
-        async with aclosing(self._answer(request, context)) as responses:
+        async with self._answer(request, context) as responses:
             async for response in responses:
                 await self._write(response, context)
 
@@ -102,9 +106,10 @@ class InferenceService(inference_pb2_grpc.InferenceServicer):
             runtime_version=version("llm-runtime"),
         )
 
+    @asynccontextmanager
     async def _answer(
         self, message: pb.GenerateRequest, context: Context
-    ) -> AsyncGenerator[pb.GenerateResponse, None]:
+    ) -> AsyncIterator[AsyncIterator[pb.GenerateResponse]]:
         """The messages of one answer. Whatever ends it early gives the slot back in one place."""
         started = time.monotonic()
         intake = await self._parse(message)
@@ -115,11 +120,16 @@ class InferenceService(inference_pb2_grpc.InferenceServicer):
             num_prompt_tokens=len(intake.request.prompt),
         )
         run = _Run(self._parts, intake)
+        early = Ending.CANCELLED
         try:
-            async for response in run.responses(info):
-                yield response
+            async with aclosing(run.responses(info)) as responses:
+                yield responses
+        except SlowReaderError:
+            early = Ending.SLOW_CLIENT
+            raise
         finally:
-            run.close(is_late=_is_late(context, started + self._parts.longest_seconds))
+            is_late = _is_late(context, started + self._parts.longest_seconds)
+            run.close(Ending.DEADLINE if is_late else early)
         self._parts.metrics.answered(_LABELS[run.finish.why], time.monotonic() - started)
 
     async def _parse(self, message: pb.GenerateRequest) -> Intake:
@@ -153,7 +163,7 @@ class InferenceService(inference_pb2_grpc.InferenceServicer):
         except TimeoutError:
             if not timer.expired():
                 raise
-            raise RefusedError(
+            raise SlowReaderError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED, f"A message was not read within {limit:g} s"
             ) from None
 
@@ -182,16 +192,17 @@ class _Run:
                 yield response
                 first = None
 
-    def close(self, *, is_late: bool) -> None:
-        """Ends the request in the engine unless it has ended there, and counts a failure."""
+    def close(self, early: Ending) -> None:
+        """Ends the request in the engine unless it has ended there.
+
+        Args:
+            early: what is counted when the answer is not whole.
+        """
+        if self._engine_ended:
+            return
         if not self._is_answered:
-            why = Ending.DEADLINE if is_late else Ending.CANCELLED
-            if not self._engine_ended:
-                self._parts.metrics.failed(why)
-        else:
-            why = self.finish.why
-        if not self._engine_ended:
-            self._parts.engine.abort(self._id, why)
+            self._parts.metrics.failed(early)
+        self._parts.engine.abort(self._id, self.finish.why if self._is_answered else early)
 
     async def _next_piece(self) -> Piece:
         delivery = await self._channel.receive()

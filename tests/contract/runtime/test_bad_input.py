@@ -42,6 +42,13 @@ def unknown_field() -> pb.GenerateRequest:
     )
 
 
+def unknown_field_in_a_message() -> pb.GenerateRequest:
+    strange = pb.ChatMessage.FromString(
+        pb.ChatMessage(role="user", content="hi").SerializeToString() + b"x\x01"
+    )
+    return pb.GenerateRequest(chat=pb.Chat(messages=[strange]))
+
+
 INVALID = {
     "no prompt": (pb.GenerateRequest(), "prompt is missing; set one of text, token_ids and chat"),
     "empty text": (pb.GenerateRequest(text=""), "prompt has no tokens"),
@@ -87,6 +94,10 @@ INVALID = {
     ),
     "a request id to break lines": (pb.GenerateRequest(request_id="a\nb", text="hi"), "request_id"),
     "a field of the future": (unknown_field(), "field 15 is not known to this server"),
+    "a field of the future in a message": (
+        unknown_field_in_a_message(),
+        "chat.messages[0]: field 15 is not known",
+    ),
 }
 
 

@@ -166,3 +166,25 @@ async def test_a_client_that_does_not_read_is_ended_and_the_others_are_not(
     assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
     assert caught.value.details() == "The client read the answer too slowly"
     assert pod.count("llm_request_failure_total", reason="slow_client") == 1
+
+
+async def test_a_message_that_nobody_reads_for_too_long_ends_the_call(
+    verbose_artifact: Path,
+) -> None:
+    ask = pb.GenerateRequest(
+        token_ids=pb.TokenIds(ids=[5]), stopping=pb.Stopping(max_new_tokens=1500, ignore_eos=True)
+    )
+    async with (
+        running_pod(verbose_artifact, slow_client_seconds=0.3) as pod,
+        grpc.aio.insecure_channel(pod.target, [("grpc.http2.bdp_probe", 0)]) as channel,
+    ):
+        slow = aiter(inference_pb2_grpc.InferenceStub(channel).GenerateStream(ask))
+        await anext(slow)
+        await pod.until_load(
+            lambda load: (
+                load == Load() and pod.count("llm_request_failure_total", reason="slow_client") == 1
+            )
+        )
+        with pytest.raises(grpc.aio.AioRpcError, match=r"was not read within 0\.3 s"):
+            async for _ in slow:
+                pass

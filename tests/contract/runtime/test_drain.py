@@ -177,3 +177,17 @@ async def test_a_drain_longer_than_a_day_is_refused(artifact: Path, operator: Op
         with pytest.raises(grpc.aio.AioRpcError, match="timeout_seconds is 90000"):
             await drain(pod, operator, seconds=90_000)
         assert await pod.health("readiness") == "SERVING"
+
+
+async def test_an_ageing_connection_is_replaced_without_cutting_a_stream(artifact: Path) -> None:
+    async with (
+        running_pod(artifact, max_connection_age_seconds=0.3) as pod,
+        connect(pod.target) as client,
+    ):
+        whole = (await client.generate("hello", LONG)).text
+        pod.gate.hold()
+        running = await begin(client, pod)
+        await asyncio.sleep(1.0)  # several lifetimes of a connection, jitter included
+        pod.gate.let_go()
+        assert await running == (whole, FinishReason.LENGTH)
+        assert (await client.generate("hello", SHORT)).finish.output_tokens == 3

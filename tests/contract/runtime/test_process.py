@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from llm_client import FinishReason, Options, connect
+from llm_client import FinishReason, Message, Options, connect
 
 COMMAND = (sys.executable, "-P", "-m", "llm_runtime")
 LONG = Options(max_new_tokens=400, ignore_eos=True)
@@ -130,11 +130,11 @@ async def test_too_little_memory_is_said_with_what_to_do(artifact: Path, tmp_pat
     assert "raise resources.limits.memory" in json.loads(log.read_text())["message"]
 
 
-async def run(*arguments: str, **environment: str) -> tuple[int, str, str]:
+async def run(*arguments: str, typed: str = "", **environment: str) -> tuple[int, str, str]:
     process = await asyncio.create_subprocess_exec(
-        *COMMAND, *arguments, env=os.environ | environment, stdout=PIPE, stderr=PIPE
+        *COMMAND, *arguments, env=os.environ | environment, stdin=PIPE, stdout=PIPE, stderr=PIPE
     )
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(typed.encode()), 60)
     assert process.returncode is not None
     return process.returncode, out.decode(), err.decode()
 
@@ -154,6 +154,21 @@ async def test_chat_prints_the_answer_of_one_question(artifact: Path) -> None:
             "chat", served.target, "--prompt", "What is the capital of Norway?"
         )
     assert (code, out) == (0, expected + "\n")
+
+
+async def test_chat_keeps_a_conversation_until_the_input_ends(artifact: Path) -> None:
+    questions = ("What is the capital of Norway?", "translate to French: forty-two")
+    async with serve(artifact) as served:
+        await until_serving(served)
+        async with connect(served.target) as client:
+            first = (await client.chat(questions[0])).text
+            talk = [Message("user", questions[0]), Message("assistant", first)]
+            second = (await client.chat([*talk, Message("user", questions[1])])).text
+            fresh = (await client.chat(questions[1])).text
+        lines = [questions[0], questions[1], "/new", questions[1]]
+        code, out, _ = await run("chat", served.target, typed="\n".join(lines) + "\n")
+    assert code == 0
+    assert [line for line in out.splitlines() if line] == [first, second, fresh]
 
 
 async def test_chat_explains_what_is_wrong(artifact: Path) -> None:
