@@ -19,15 +19,23 @@ class RefusedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Helm:
-    """The helm program."""
+    """The helm program, and the chart that it renders."""
 
     program: Path
+    chart: Path = CHART
 
     def text(self, values: Mapping[str, Any], *, release: str = "llm-operator") -> str:
         """The manifests as Helm prints them. Raises RefusedError."""
-        command = [str(self.program), "template", release, str(CHART), "--namespace", "llm-system"]
+        command = [
+            str(self.program),
+            "template",
+            release,
+            str(self.chart),
+            "--namespace",
+            "llm-system",
+        ]
         done = subprocess.run(
-            [*command, "--values", "-"],
+            [*command, "--namespace", "llm-system", "--values", "-"],
             input=json.dumps(values),
             capture_output=True,
             text=True,

@@ -1,10 +1,12 @@
 """What holds for the chart however its values are combined."""
 
+import shutil
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 from chart.matrix import CHOICES, pairs, pairwise, values_of
-from chart.rendering import Helm, Manifest, Objects
+from chart.rendering import CHART, Helm, Manifest, Objects
 from support.restricted import violations
 
 
@@ -92,6 +94,29 @@ def test_every_render_is_the_same_twice(helm: Helm) -> None:
     for case in pairwise(CHOICES)[::9]:
         values = values_of(case)
         assert helm.text(values) == helm.text(values)
+
+
+def test_a_newer_chart_changes_nothing_that_kubernetes_forbids_to_change(
+    helm: Helm, defaults: Objects, tmp_path: Path
+) -> None:
+    chart = shutil.copytree(CHART, tmp_path / "chart")
+    text = (chart / "Chart.yaml").read_text()
+    (chart / "Chart.yaml").write_text(text.replace("ersion: 0.1.0", "ersion: 9.9.9"))
+
+    newer = Helm(helm.program, chart).objects({})
+
+    assert "9.9.9" in newer.named("Deployment", "llm-operator")["metadata"]["labels"].values()
+    assert list(_immutable(newer)) == list(_immutable(defaults))
+
+
+def _immutable(objects: Objects) -> Iterator[tuple[str, object]]:
+    for manifest in objects.all:
+        if manifest["kind"] == "Deployment":
+            yield manifest["metadata"]["name"], manifest["spec"]["selector"]
+        if manifest["kind"] == "PersistentVolumeClaim":
+            yield manifest["metadata"]["name"], manifest["spec"]
+        if manifest["kind"].endswith("Binding"):
+            yield manifest["metadata"]["name"], manifest["roleRef"]
 
 
 def _references(objects: Objects) -> Iterator[tuple[str, str]]:
