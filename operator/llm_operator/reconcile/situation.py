@@ -124,8 +124,12 @@ def is_carrying(deployment: Manifest | None, wanted: int) -> bool:
     """Whether that Deployment has all the pods that are wanted, available, and knows it."""
     if deployment is None or deployment["spec"].get("replicas") != wanted:
         return False
-    is_current = count(deployment, "observedGeneration") >= deployment["metadata"]["generation"]
-    return is_current and count(deployment, "availableReplicas") >= wanted
+    return is_observed(deployment) and count(deployment, "availableReplicas") >= wanted
+
+
+def is_observed(deployment: Manifest) -> bool:
+    """Whether the Deployment's status speaks of its current spec."""
+    return count(deployment, "observedGeneration") >= deployment["metadata"]["generation"]
 
 
 def _records(world: World) -> tuple[Revision, ...]:
@@ -167,12 +171,10 @@ def _fleet(hash8: str, deployment: Manifest | None, records: tuple[Revision, ...
     number = next((record.number for record in records if record.hash8 == hash8), -1)
     if deployment is None:
         return Fleet(hash8=hash8, number=number, wanted=0, available=0)
-    return Fleet(
-        hash8=hash8,
-        number=number,
-        wanted=int(deployment["spec"].get("replicas") or 0),
-        available=count(deployment, "availableReplicas"),
-    )
+    wanted = int(deployment["spec"].get("replicas") or 0)
+    # A Deployment that was just made smaller still counts pods that are on their way out.
+    available = min(wanted, count(deployment, "availableReplicas"))
+    return Fleet(hash8=hash8, number=number, wanted=wanted, available=available)
 
 
 def _stable(situation: Situation) -> str | None:
@@ -190,10 +192,16 @@ def _replicas(situation: Situation) -> Mapping[str, int]:
     old = [fleet for hash8, fleet in situation.fleets.items() if hash8 != situation.hash8]
     if situation.target is None:
         return without_target(replicas=situation.wanted, old=old, stable=situation.stable)
-    return next_replicas(
+    wished = next_replicas(
         replicas=situation.wanted,
         surge=situation.spec.rollout.max_surge,
         target=situation.target_fleet,
         old=old,
         stable=situation.stable,
     )
+    target = situation.deployments.get(situation.hash8)
+    if target is None or is_observed(target):
+        return wished
+    # What the target has available is not known yet: until it is, nothing that serves goes.
+    kept = {fleet.hash8: max(wished[fleet.hash8], fleet.wanted) for fleet in old}
+    return {**wished, **kept}

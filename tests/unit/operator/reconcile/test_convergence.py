@@ -124,6 +124,49 @@ def test_a_new_revision_leaves_one_deployment_and_one_service_of_a_revision() ->
     assert len(revisions(found, "ControllerRevision")) == 2
 
 
+def test_going_back_before_the_shrunk_revision_was_observed_keeps_what_serves() -> None:
+    """Its status still counts the pod that is on its way out; the newer one is all that serves."""
+    found = settled()
+    first, spec = current(found), dict(found.deployment["spec"])
+    found.edit(**with_queue(7))
+    while found.objects["Deployment", f"demo-{first}"]["spec"]["replicas"]:
+        found.step()
+        found.reconcile()
+    second = current(found)
+    found.deployment["spec"] = spec
+    found.deployment["metadata"]["generation"] += 1
+    found.reconcile()
+    found.reconcile()
+    assert found.objects["Deployment", f"demo-{second}"]["spec"]["replicas"] == 1
+    found.settle()
+    assert current(found) == first
+
+
+@pytest.mark.parametrize("wanted", [2, 3])
+def test_a_revision_that_grows_again_counts_only_what_was_observed(wanted: int) -> None:
+    """Shrunk and grown in one breath: its status is two changes behind."""
+    found = settled(replicas=wanted)
+    first, spec = current(found), dict(found.deployment["spec"])
+    found.edit(**with_queue(7))
+    deployment = found.objects["Deployment", f"demo-{first}"]
+    while deployment["spec"]["replicas"] == wanted:
+        found.step()
+        found.reconcile()
+        deployment = found.objects["Deployment", f"demo-{first}"]
+    found.deployment["spec"] = spec
+    found.deployment["metadata"]["generation"] += 1
+    for _ in range(3):
+        found.reconcile()
+    asked = sum(
+        value["spec"]["replicas"]
+        for (kind, _), value in found.objects.items()
+        if kind == "Deployment"
+    )
+    assert asked > wanted
+    found.settle()
+    assert found.available(first) == wanted
+
+
 def test_going_back_to_an_old_spec_takes_its_revision_again() -> None:
     found = settled()
     first, record = (
