@@ -129,7 +129,8 @@ def is_carrying(deployment: Manifest | None, wanted: int) -> bool:
 
 def is_observed(deployment: Manifest) -> bool:
     """Whether the Deployment's status speaks of its current spec."""
-    return count(deployment, "observedGeneration") >= deployment["metadata"]["generation"]
+    generation: int = deployment["metadata"]["generation"]
+    return count(deployment, "observedGeneration") >= generation
 
 
 def _records(world: World) -> tuple[Revision, ...]:

@@ -36,6 +36,11 @@ class Target:
     file: ManifestFile
     layer_digest: str
 
+    @property
+    def partial_name(self) -> str:
+        """Name of the growing file: of the layer, because two files may have equal contents."""
+        return self.layer_digest.removeprefix("sha256:")
+
 
 def download_layers(
     repository: Repository, targets: Sequence[Target], destination: Path, progress: Progress
@@ -88,7 +93,7 @@ def _is_there(target: Target, destination: Path, progress: Progress) -> bool:
 
 
 def _missing_bytes(target: Target, incoming: Path) -> int:
-    partial = incoming / target.file.sha256
+    partial = incoming / target.partial_name
     return target.file.size - (partial.stat().st_size if partial.is_file() else 0)
 
 
@@ -113,7 +118,7 @@ class _Download:
         self._progress = progress
         self._stop = stop
         self._tar = TarLayer(target.file.path, target.file.size)
-        self._partial = destination / INCOMING / target.file.sha256
+        self._partial = destination / INCOMING / target.partial_name
         self._content = hashlib.sha256()
         self._layer = hashlib.sha256(self._tar.header)
 

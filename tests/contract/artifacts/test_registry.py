@@ -10,10 +10,13 @@ import pytest
 import requests
 
 from llm_runtime.errors import ModelError, Reason
+from llm_runtime.export.exporter import ExportRequest, export_model
+from llm_runtime.export.manifest import SourceRecord
 from llm_runtime.model.artifact import fetch, find, push
 from llm_runtime.model.reference import Reference
 from llm_runtime.model.registry import RegistryOptions, Repository
 from llm_runtime.model.verify import verify_artifact
+from support.checkpoints import tiny_llama
 from support.cutting_proxy import cutting_proxy
 from support.oci_registry import (
     PASSWORD,
@@ -120,14 +123,29 @@ def test_a_fetch_continues_what_a_killed_one_left(
     registry: OciRegistry, artifact: Path, tmp_path: Path
 ) -> None:
     stored = push(artifact, at(registry, "killed"), PLAIN)
-    data = next(file for file in stored.manifest.files if file.path == "model.data")
+    layers = image_manifest(registry, "killed", stored.digest)["layers"]
+    titles = {layer["annotations"]["org.opencontainers.image.title"]: layer for layer in layers}
+    layer = titles["model.data"]["digest"].removeprefix("sha256:")
     incoming = tmp_path / "model" / ".incoming"
     incoming.mkdir(parents=True)
     whole = (artifact / "model.data").read_bytes()
-    (incoming / data.sha256).write_bytes(whole[: len(whole) - 1000])
+    (incoming / layer).write_bytes(whole[: len(whole) - 1000])
     with cutting_proxy(registry.host, after=100_000, cuts=1000) as (host, _):
         fetch(Reference(host, "killed", digest=stored.digest), tmp_path / "model", PLAIN)
     assert contents(tmp_path / "model") == contents(artifact)
+
+
+def test_files_of_equal_content_are_both_fetched(registry: OciRegistry, tmp_path: Path) -> None:
+    source = tiny_llama(tmp_path / "checkpoint")
+    twins = ("generation_config.json", "tokenizer_config.json")
+    for name in twins:
+        (source / name).write_text("{}")
+    whole = tmp_path / "artifact"
+    export_model(ExportRequest(source, whole, SourceRecord(uri="test", revision="1")))
+    assert len({(whole / name).read_bytes() for name in twins}) == 1
+    stored = push(whole, at(registry, "twins"), PLAIN)
+    fetch(at(registry, "twins", digest=stored.digest), tmp_path / "model", PLAIN)
+    assert contents(tmp_path / "model") == contents(whole)
 
 
 def test_a_second_fetch_into_the_same_folder_changes_nothing(
