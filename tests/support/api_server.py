@@ -166,9 +166,11 @@ def _write_secrets(server: ApiServer) -> None:
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
     )
-    (folder / "tokens.csv").write_text(
-        f'{ADMIN_TOKEN},admin,1,"system:masters"\n{OPERATOR_TOKEN},operator,2\n'
+    users = (
+        f'{ADMIN_TOKEN},admin,1,"system:masters"',
+        f'{OPERATOR_TOKEN},operator,2,"system:serviceaccounts"',
     )
+    (folder / "tokens.csv").write_text("\n".join(users) + "\n")
     policy = {
         "apiVersion": "audit.k8s.io/v1",
         "kind": "Policy",

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from llm_operator.kube.request import create
 from llm_operator.kube.resources import BY_KIND
 from llm_operator.reconcile.plan import plan
 from llm_operator.reconcile.world import World
@@ -150,7 +149,7 @@ async def test_an_object_of_somebody_else_is_left_alone_and_named(place: Place) 
         "metadata": {"name": "demo", "namespace": place.namespace},
         "spec": {"ports": [{"port": 80}], "selector": {"app": "theirs"}},
     }
-    theirs = await place.admin.send(create(foreign))
+    theirs = await place.create(foreign)
     async with alive(place.configuration, settings_for(place.namespace), plan):
         key = await place.deploy("demo")
 
