@@ -15,7 +15,8 @@ help: ## Show this help
 .PHONY: demo demo-down
 demo: venv ## Show the whole product on a local Kubernetes: install, apply, stream, scale, roll out
 	@$(PYTHON) -m demo
-demo-down: cluster-down ## Remove the demo and its cluster without a trace
+demo-down: venv ## Remove the demo; the local cluster goes with it, without a trace
+	@$(PYTHON) -m demo.down
 
 ##@ Test
 .PHONY: test test-unit test-cluster test-long check
@@ -36,7 +37,7 @@ generate: venv ## Write the gRPC stubs and the chart's copy of the CRD
 	@scripts/generate
 images: venv ## Build the container images for the local cluster
 	@scripts/images
-lock: ## Resolve requirements/*.in into hash-locked requirements/*.txt
+lock: venv ## Resolve requirements/*.in into hash-locked requirements/*.txt
 	@scripts/lock
 venv: ## Make .venv with the locked tools and the three distributions
 	@scripts/venv
@@ -46,12 +47,12 @@ venv-torch: ## The same with torch and transformers, the reference of the export
 ##@ Measure
 .PHONY: bench
 bench: venv-torch ## Measure the path end to end and write build/bench/path.json
-	@$(PYTHON) -m bench.path
+	@$(PYTHON) -m bench.path --write-docs
 
 ##@ Local cluster
 .PHONY: cluster-up cluster-down cluster-env cluster-status
 cluster-up: venv ## Start the local two-node Kubernetes
-	@$(CLUSTER) up
+	@$(CLUSTER) up --metrics
 cluster-down: venv ## Stop it without a trace
 	@$(CLUSTER) down
 cluster-env: ## Print export lines: eval "$$(make -s cluster-env)" gives a shell with kubectl, helm and grpcurl

@@ -38,10 +38,16 @@ class Narrator:
             f"     [dim]{line}[/dim]", highlight=False, overflow="ignore", crop=False
         )
 
+    def stream(self, text: str) -> None:
+        """Shows a part of an answer; later lines stand below the first."""
+        self.console.print(
+            text.replace("\n", "\n       "), style="yellow", end="", highlight=False, markup=False
+        )
+
 
 def main() -> None:
     """Plays the story; ends with an error when a step fails."""
-    narrator = Narrator(Console(highlight=False))
+    narrator = Narrator(Console(highlight=False, soft_wrap=True))
     narrator.say("A real Kubernetes: API server, two nodes with kubelet and containerd")
     stage = prepare()
     _install(narrator, stage)
@@ -49,7 +55,8 @@ def main() -> None:
     _answer(narrator, stage)
     _scale(narrator, stage)
     _roll_out(narrator, stage)
-    narrator.console.print(Panel(NEXT, expand=False))
+    narrator.show(stage.kubectl("get", "llmd", "-n", stage.namespace).splitlines()[-1])
+    narrator.console.print(Panel(NEXT, expand=False, width=92))
 
 
 def _install(narrator: Narrator, stage: story.Stage) -> None:
@@ -64,27 +71,27 @@ def _install(narrator: Narrator, stage: story.Stage) -> None:
 
 def _serve(narrator: Narrator, stage: story.Stage) -> None:
     narrator.say("kubectl apply: six lines")
-    narrator.console.print(
-        Syntax(story.apply_minimal(stage), "yaml", background_color="default", padding=(0, 5))
-    )
+    story.remove(stage)
+    text = story.apply_minimal(stage)
+    narrator.console.print(Syntax(text, "yaml", background_color="default", padding=(0, 5)))
     narrator.say("kubectl get llmd -w: download, export to ONNX, verify, push, start")
     took = story.watch_until(stage, story.is_ready, narrator.show, 180)
     narrator.show(f"Ready after {took:.1f} s")
 
 
 def _answer(narrator: Narrator, stage: story.Stage) -> None:
-    narrator.say(f"Four questions from a pod inside the cluster to {stage.target}")
+    narrator.say(f"Four questions from a pod inside the cluster to {stage.target}, streamed")
+    wrong = []
     for task, question, expected in story.QUESTIONS:
-        answer = story.ask(stage, question)
-        mark = (
-            "[green]exact[/green]"
-            if answer.text == expected
-            else f"[red]expected {expected!r}[/red]"
-        )
         narrator.console.print(f"     [bold]{task}[/bold]  {question}", highlight=False)
-        for line in answer.text.splitlines():
-            narrator.console.print(f"       [yellow]{line}[/yellow]", highlight=False)
+        narrator.console.print("       ", end="")
+        answer = story.ask(stage, question, narrator.stream)
+        is_exact = answer.text == expected
+        mark = "[green]exact[/green]" if is_exact else f"[red]expected {expected!r}[/red]"
         narrator.console.print(f"       {mark} [dim]{answer.seconds:.1f} s with kubectl exec[/dim]")
+        wrong += [] if is_exact else [task]
+    if wrong:
+        raise SystemExit(f"wrong answers: {', '.join(wrong)}")
 
 
 def _scale(narrator: Narrator, stage: story.Stage) -> None:
@@ -101,8 +108,9 @@ def _roll_out(narrator: Narrator, stage: story.Stage) -> None:
     flow = story.FlowingRequests(stage, 240)
     before = story.change_spec(stage)
     took = story.watch_until(stage, story.rolled_out(before), narrator.show, 180)
+    story.wait_until_gone(stage, before)
     counted = flow.stop()
-    narrator.show(f"Rolled out in {took:.1f} s")
+    narrator.show(f"Rolled out in {took:.1f} s, and the last old pod has drained")
     colour = "green" if counted.failed == 0 and counted.answered else "red"
     narrator.console.print(
         f"     [{colour}]{counted.answered} requests answered, {counted.failed} failed[/{colour}]"

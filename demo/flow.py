@@ -1,7 +1,7 @@
 """Keeps requests flowing from inside the cluster and counts them; needs the client alone.
 
 Ends when its standard input closes, or after --seconds, and prints one JSON line:
-{"answered": N, "failed": N, "errors": {code: N}, "pods": N}.
+{"answered": N, "failed": N, "errors": {code: N}, "tokens": N}.
 """
 
 import argparse
@@ -86,6 +86,7 @@ async def main() -> None:
             async with asyncio.timeout(options.seconds):
                 await end_of_input()
         except TimeoutError:
+            tally.failed += 1
             tally.errors["TIME_IS_UP"] += 1
         stop.set()
     print(tally.line(), flush=True)

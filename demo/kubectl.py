@@ -2,7 +2,9 @@
 
 import json
 import os
+import queue
 import subprocess
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -52,13 +54,17 @@ class Kubectl:
         return self("apply", "-f", "-", *arguments, stdin=manifest)
 
     @contextmanager
-    def follow(self, *arguments: str) -> Iterator[Iterator[str]]:
+    def follow(self, *arguments: str) -> Iterator["queue.Queue[str]"]:
         """The lines of a kubectl command that goes on until the block ends (`get -w`)."""
         process = self.start(*arguments)
+        lines: queue.Queue[str] = queue.Queue()
+        reader = threading.Thread(target=_read_lines, args=(process, lines), daemon=True)
+        reader.start()
         try:
-            yield (line.rstrip("\n") for line in process.stdout or ())
+            yield lines
         finally:
             process.terminate()
+            reader.join(10)
             process.communicate(timeout=10)
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
@@ -71,3 +77,8 @@ class Kubectl:
             stderr=subprocess.DEVNULL,
             text=True,
         )
+
+
+def _read_lines(process: subprocess.Popen[str], lines: "queue.Queue[str]") -> None:
+    for line in process.stdout or ():
+        lines.put(line.rstrip("\n"))

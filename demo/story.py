@@ -5,8 +5,10 @@ checks them; both drive the same cluster in the same way.
 """
 
 import json
+import queue
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -14,10 +16,11 @@ from textwrap import indent
 from typing import Any
 
 from demo.images import Images
-from demo.kubectl import Kubectl
+from demo.kubectl import CommandError, Kubectl
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEM_NAMESPACE = "llm-system"
+DEMO_NAMESPACE = "demo"
 MINIMAL = ROOT / "examples" / "minimal.yaml"
 QUESTIONS = (
     ("chat", "What is the capital of Norway?", "The capital of Norway is Oslo."),
@@ -35,13 +38,17 @@ QUESTIONS = (
 )
 
 
+Done = Callable[[dict[str, Any]], bool]
+"""Says whether an LLMDeployment has got where it should."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """Where the story plays: a cluster, its images, a namespace and the LLMDeployment's name."""
 
     kubectl: Kubectl
     images: Images
-    namespace: str = "demo"
+    namespace: str = DEMO_NAMESPACE
     name: str = "demo"
     registry_address: str = ""
     """Fixed Service address of the chart's registry, where the nodes know it by that address."""
@@ -122,24 +129,19 @@ def apply_minimal(stage: Stage) -> str:
     return text
 
 
-def watch_until(
-    stage: Stage,
-    done: Callable[[dict[str, Any]], bool],
-    show: Callable[[str], None],
-    seconds: float,
-) -> float:
-    """Shows each line of `kubectl get llmd -w` until `done` holds; returns the seconds it took."""
+def watch_until(stage: Stage, done: Done, show: Callable[[str], None], seconds: float) -> float:
+    """Shows each line of `kubectl get llmd -w` until `done` holds; returns the seconds it took.
+
+    Raises TimeoutError, which names what the object waits for.
+    """
     start = time.monotonic()
     with stage.kubectl.follow("get", "llmd", stage.name, "-n", stage.namespace, "-w") as lines:
-        for line in lines:
-            show(line)
+        while time.monotonic() - start < seconds:
+            with suppress(queue.Empty):  # nothing changed: the object is asked all the same
+                show(lines.get(timeout=1))
             if done(deployment(stage)):
                 return time.monotonic() - start
-            if time.monotonic() - start > seconds:
-                break
-    raise TimeoutError(
-        f"LLMDeployment {stage.name} did not get there in {seconds:.0f} s: {blocker(stage)}"
-    )
+    raise TimeoutError(f"LLMDeployment {stage.name} waits after {seconds:.0f} s: {blocker(stage)}")
 
 
 def deployment(stage: Stage) -> dict[str, Any]:
@@ -169,13 +171,23 @@ def blocker(stage: Stage) -> str:
     return f"{ready.get('reason')}: {ready.get('message')}"
 
 
-def ask(stage: Stage, prompt: str) -> Answer:
-    """Asks one question from the client's pod over the Service's DNS name."""
+def ask(stage: Stage, prompt: str, show: Callable[[str], None] = lambda _: None) -> Answer:
+    """Asks one question from the client's pod over the Service's DNS name.
+
+    `show` gets each character when it arrives.
+    """
     start = time.monotonic()
-    text = stage.kubectl(
+    process = stage.kubectl.start(
         "exec", "-n", stage.namespace, "client", "--",
         "llm-runtime", "chat", stage.target, "--prompt", prompt,
     )  # fmt: skip
+    text = ""
+    while process.stdout and (character := process.stdout.read(1)):
+        text += character
+        show(character)
+    process.communicate()
+    if process.returncode != 0:
+        raise CommandError(f"llm-runtime chat ended with exit code {process.returncode}")
     return Answer(text.strip("\n"), time.monotonic() - start)
 
 
@@ -184,7 +196,7 @@ def scale(stage: Stage, replicas: int) -> None:
     stage.kubectl("scale", "-n", stage.namespace, f"llmd/{stage.name}", f"--replicas={replicas}")
 
 
-def is_scaled(replicas: int) -> Callable[[dict[str, Any]], bool]:
+def is_scaled(replicas: int) -> Done:
     """Whether as many replicas as wished are ready."""
 
     def done(found: dict[str, Any]) -> bool:
@@ -207,13 +219,15 @@ def serving_nodes(stage: Stage) -> tuple[str, ...]:
 
 def change_spec(stage: Stage) -> str:
     """Changes a field that reaches the pod, which makes a new revision; returns the one before."""
-    before = str(deployment(stage)["status"]["currentRevision"])
-    patch = json.dumps({"spec": {"runtime": {"maxConcurrentSequences": 6}}})
+    found = deployment(stage)
+    before = str(found["status"]["currentRevision"])
+    sequences = found["spec"]["runtime"].get("maxConcurrentSequences", 5) + 1
+    patch = json.dumps({"spec": {"runtime": {"maxConcurrentSequences": sequences}}})
     stage.kubectl("patch", "-n", stage.namespace, f"llmd/{stage.name}", "--type=merge", "-p", patch)
     return before
 
 
-def rolled_out(before: str) -> Callable[[dict[str, Any]], bool]:
+def rolled_out(before: str) -> Done:
     """Whether a revision other than `before` is current, stable and ready."""
 
     def done(found: dict[str, Any]) -> bool:
@@ -224,6 +238,14 @@ def rolled_out(before: str) -> Callable[[dict[str, Any]], bool]:
         )
 
     return done
+
+
+def wait_until_gone(stage: Stage, revision: str) -> None:
+    """Returns when the last pod of a revision has ended: its drain is over, too."""
+    label = f"llm-operator.dev/deployment={stage.name},llm-operator.dev/revision={revision}"
+    pods = ("pods", "-n", stage.namespace, "-l", label)
+    if stage.kubectl("get", *pods, "-o", "name"):
+        stage.kubectl("wait", *pods, "--for=delete", "--timeout=90s")
 
 
 class FlowingRequests:

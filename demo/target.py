@@ -21,15 +21,26 @@ LOCAL_REGISTRY = "10.96.0.50"  # the nodes' containerd maps the registry's name 
 
 def prepare() -> Stage:
     """Starts the cluster where it is ours, builds the images and brings them to the nodes."""
-    existing = os.environ.get("LLM_IMAGE_REGISTRY", "")
+    existing = existing_registry(os.environ)
     if existing:
-        _make([str(ROOT / "scripts" / "images"), "--push", existing])
+        plain = ["--plain-http"] if os.environ.get("LLM_IMAGE_REGISTRY_PLAIN_HTTP") else []
+        _make([str(ROOT / "scripts" / "images"), "--push", existing, *plain])
         return Stage(Kubectl({}), Images.read())
     _cluster("up", "--metrics")
     _make([str(ROOT / "scripts" / "images")])
     images = Images.read()
     _cluster("load", *(str(path) for path in images.archives))
     return Stage(Kubectl(local_environment()), images, registry_address=LOCAL_REGISTRY)
+
+
+def existing_registry(environment: Mapping[str, str]) -> str:
+    """The registry of an existing cluster; empty means the local cluster."""
+    return environment.get("LLM_IMAGE_REGISTRY", "")
+
+
+def take_down() -> None:
+    """Removes the local cluster without a trace."""
+    _cluster("down")
 
 
 def local_environment() -> Mapping[str, str]:

@@ -31,6 +31,7 @@ def stage(cluster: story.Stage, request: pytest.FixtureRequest) -> Iterator[stor
 def serving(cluster: story.Stage) -> Iterator[story.Stage]:
     """An LLMDeployment that is Ready, shared by tests that leave it serving."""
     shared = replace(cluster, name="shared")
+    story.remove(shared)  # a killed run may have left it
     story.apply_minimal(shared)
     story.watch_until(shared, story.is_ready, print, 180)
     yield shared
