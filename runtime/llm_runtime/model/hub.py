@@ -38,9 +38,19 @@ class HubListing:
 
     @property
     def pinned(self) -> Pinned:
-        """The repository at exactly this commit."""
-        identity = f"{self.repository}@{self.commit}"
-        return Pinned(f"hf://{identity}", self.commit, f"hf:{identity}")
+        """The repository at exactly this commit.
+
+        The identity holds the digests of the files, too: a hub of somebody's own may call any files
+        by the commit of a known model, and must not get that model's place in the registry.
+        """
+        place = f"{self.repository}@{self.commit}"
+        return Pinned(f"hf://{place}", self.commit, f"hf:{place}:{self._digest}")
+
+    @property
+    def _digest(self) -> str:
+        facts = ((name, _listed_digest(self.files[name])) for name in sorted(self.files))
+        text = "".join(f"{name}\0{digest}\n" for name, digest in facts)
+        return hashlib.sha256(text.encode()).hexdigest()
 
 
 class HubDownload:
@@ -185,6 +195,11 @@ def _reporting_bar(progress: Progress) -> type[Any]:
             return None
 
     return ReportingBar
+
+
+def _listed_digest(facts: Any) -> str:
+    """What the hub lists for a file: sha256 of a large one, git's id of a small one."""
+    return f"sha256:{facts.lfs.sha256}" if facts.lfs is not None else f"git:{facts.blob_id}"
 
 
 def _check(path: Path, facts: Any) -> None:
