@@ -12,6 +12,7 @@ from llm_client.errors import (
 )
 from llm_client.request import Message, Options
 from llm_client.results import Answer, Chunk, Finish, FinishReason, ModelInfo
+from llm_client.sync import SyncClient, connect_sync
 
 __all__ = [
     "Answer",
@@ -27,7 +28,9 @@ __all__ = [
     "Options",
     "OverloadedError",
     "ServerError",
+    "SyncClient",
     "TimedOutError",
     "UnavailableError",
     "connect",
+    "connect_sync",
 ]

@@ -17,7 +17,7 @@ from typing import Self, cast
 import grpc
 import grpc.aio
 
-from llm_client.errors import LLMError, UnavailableError, error_of
+from llm_client.errors import LLMError, error_of, unreachable
 from llm_client.request import (
     DEFAULT,
     Conversation,
@@ -151,6 +151,6 @@ class Client:
             code is grpc.StatusCode.DEADLINE_EXCEEDED
             and state is not grpc.ChannelConnectivity.READY
         ):
-            return UnavailableError("UNAVAILABLE", f"No connection to {self._target} in time")
+            return unreachable(self._target)
         trailing = cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ())
         return error_of(code.name, error.details(), trailing)

@@ -73,3 +73,8 @@ def error_of(
     hints = [value for key, value in trailing or () if key == "retry-after-ms"]
     after = float(hints[0]) / 1000 if hints else None
     return _KINDS.get(code, LLMError)(code, details or "", after)
+
+
+def unreachable(target: str) -> UnavailableError:
+    """The error for a deadline that passed without a connection."""
+    return UnavailableError("UNAVAILABLE", f"No connection to {target} in time")

@@ -82,4 +82,4 @@ def test_the_hint_of_the_server_becomes_seconds() -> None:
 
 def test_the_public_names_are_these() -> None:
     classes = {name for name in vars(llm_client) if name[0].isupper()}
-    assert set(llm_client.__all__) == classes | {"connect"}
+    assert set(llm_client.__all__) == classes | {"connect", "connect_sync"}
