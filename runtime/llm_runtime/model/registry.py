@@ -224,7 +224,7 @@ class Repository:
             raise ModelError(
                 Reason.FILE_NOT_FOUND,
                 f"{self._reference} is not in the registry; check the name, or delete the"
-                " LLMDeployment's export Job so that the model is exported again",
+                " LLMDeployment and apply it again, so that the model is exported once more",
             )
         raise self._odd_answer(response)
 
