@@ -32,11 +32,10 @@ class Echo(inference_pb2_grpc.InferenceServicer):
         self, request: pb.GenerateRequest, context: Any
     ) -> Iterator[pb.GenerateResponse]:
         said = request.text or request.chat.messages[-1].content
+        context.add_callback(self.cancelled.set)
         for word in said.split():
             yield pb.GenerateResponse(text=word)
         if said == "forever":
-            if not context.add_callback(self.cancelled.set):
-                self.cancelled.set()
             self.cancelled.wait(30)
         yield pb.GenerateResponse(finish_info=END)
 
