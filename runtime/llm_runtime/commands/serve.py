@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import sys
+from pathlib import Path
 
 import click
 
@@ -28,7 +29,6 @@ log = logging.getLogger(__name__)
 _MIXED_CHUNK = 64
 # The engine's thread waits this long for the event loop's to give up the interpreter after a step.
 _SWITCH_SECONDS = 0.0005
-_LONGEST_TERMINATION_MESSAGE = 4096
 
 
 @click.command(name="serve")
@@ -37,13 +37,15 @@ def command() -> None:
     try:
         settings = read_settings(os.environ)
     except SettingsError as error:
+        _leave_reason(os.environ.get("LLM_TERMINATION_LOG"), str(error))
         raise click.UsageError(str(error)) from error
     logs.configure(settings.log_level)
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         code = asyncio.run(serve(settings))
     except ModelError as error:
-        _report(settings, error)
+        log.error("Cannot serve", extra={"reason": error.reason, "detail": error.message})
+        _leave_reason(settings.termination_log, error.message)
         code = 1
     logging.shutdown()
     os._exit(code)  # an engine that hangs in a kernel must not keep the process
@@ -106,14 +108,13 @@ def _wishes(settings: ServeSettings) -> Wishes:
     )
 
 
-def _report(settings: ServeSettings, error: ModelError) -> None:
-    """Logs why and leaves it where the operator reads it."""
-    log.error("Cannot serve", extra={"reason": error.reason, "detail": error.message})
-    if settings.termination_log is None:
+def _leave_reason(path: Path | str | None, message: str) -> None:
+    """Writes why the model cannot be served where the operator reads it."""
+    if not path:
         return
-    document = {"ok": False, "reason": Reason.MODEL_LOAD_FAILED, "message": error.message[:1024]}
-    text = json.dumps(document)[:_LONGEST_TERMINATION_MESSAGE]
+    document = {"ok": False, "reason": Reason.MODEL_LOAD_FAILED, "message": message[:900]}
+    text = json.dumps(document, ensure_ascii=False)  # at most 4096 bytes, the kubelet's limit
     try:
-        settings.termination_log.write_text(text, encoding="utf-8")
+        Path(path).write_text(text, encoding="utf-8")
     except OSError as problem:
         log.warning("Could not write the termination log", extra={"detail": str(problem)})

@@ -139,10 +139,13 @@ async def run(*arguments: str, typed: str = "", **environment: str) -> tuple[int
     return process.returncode, out.decode(), err.decode()
 
 
-async def test_a_setting_that_cannot_be_used_is_named() -> None:
-    code, _, err = await run("serve", LLM_DATA_PORT="seventy")
+async def test_a_setting_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    log = tmp_path / "termination.log"
+    environment = {"LLM_DATA_PORT": "seventy", "LLM_TERMINATION_LOG": str(log)}
+    code, _, err = await run("serve", **environment)
     assert code == 2
     assert "LLM_DATA_PORT" in err
+    assert "LLM_DATA_PORT" in json.loads(log.read_text())["message"]
 
 
 async def test_chat_prints_the_answer_of_one_question(artifact: Path) -> None:
