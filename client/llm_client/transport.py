@@ -3,7 +3,8 @@
 import json
 
 # gRPC retries by itself while no message has arrived, so no answer is ever begun twice for the
-# caller.
+# caller. A server that shuts down answers CANCELLED to calls that arrive with its GOAWAY
+# (https://github.com/grpc/grpc/issues/41785); the caller's own cancel ends here and is not retried.
 _SERVICE_CONFIG = {
     "methodConfig": [
         {
@@ -13,7 +14,7 @@ _SERVICE_CONFIG = {
                 "initialBackoff": "0.1s",
                 "maxBackoff": "2s",
                 "backoffMultiplier": 2,
-                "retryableStatusCodes": ["UNAVAILABLE"],
+                "retryableStatusCodes": ["UNAVAILABLE", "CANCELLED"],
             },
         }
     ]

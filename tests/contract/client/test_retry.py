@@ -45,6 +45,11 @@ async def refuses(context: Context) -> None:
     await context.abort(grpc.StatusCode.UNAVAILABLE, "going away")
 
 
+async def shuts_down(context: Context) -> None:
+    """What a gRPC server says to a call that arrives together with its GOAWAY."""
+    await context.abort(grpc.StatusCode.CANCELLED, "")
+
+
 async def breaks_off(context: Context) -> None:
     await context.write(pb.GenerateResponse(text="Hel"))
     await context.abort(grpc.StatusCode.UNAVAILABLE, "gone")
@@ -76,6 +81,13 @@ async def test_a_pod_on_its_way_out_is_tried_again_before_the_first_message() ->
     async with serving(servicer) as port:
         assert await ask(f"127.0.0.1:{port}") == "Hello you"
     assert servicer.calls == 3
+
+
+async def test_a_call_that_arrived_with_the_goaway_is_tried_again() -> None:
+    servicer = Scripted(shuts_down, answers)
+    async with serving(servicer) as port:
+        assert await ask(f"127.0.0.1:{port}") == "Hello you"
+    assert servicer.calls == 2
 
 
 async def test_an_answer_that_broke_off_is_never_begun_again() -> None:
