@@ -4,7 +4,6 @@ import time
 
 from rich.console import Console
 from rich.panel import Panel
-from rich.syntax import Syntax
 
 from demo import story
 from demo.target import prepare
@@ -72,8 +71,8 @@ def _install(narrator: Narrator, stage: story.Stage) -> None:
 def _serve(narrator: Narrator, stage: story.Stage) -> None:
     narrator.say("kubectl apply: six lines")
     story.remove(stage)
-    text = story.apply_minimal(stage)
-    narrator.console.print(Syntax(text, "yaml", background_color="default", padding=(0, 5)))
+    for line in story.apply_minimal(stage).splitlines():
+        narrator.console.print(f"     {line}", style="magenta", markup=False)
     narrator.say("kubectl get llmd -w: download, export to ONNX, verify, push, start")
     took = story.watch_until(stage, story.is_ready, narrator.show, 180)
     narrator.show(f"Ready after {took:.1f} s")
@@ -88,7 +87,7 @@ def _answer(narrator: Narrator, stage: story.Stage) -> None:
         answer = story.ask(stage, question, narrator.stream)
         is_exact = answer.text == expected
         mark = "[green]exact[/green]" if is_exact else f"[red]expected {expected!r}[/red]"
-        narrator.console.print(f"       {mark} [dim]{answer.seconds:.1f} s with kubectl exec[/dim]")
+        narrator.console.print(f"{mark} [dim]{answer.seconds:.1f} s with kubectl exec[/dim]")
         wrong += [] if is_exact else [task]
     if wrong:
         raise SystemExit(f"wrong answers: {', '.join(wrong)}")
