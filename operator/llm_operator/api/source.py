@@ -3,20 +3,27 @@
 import re
 from dataclasses import dataclass
 from typing import Literal
+from urllib.parse import urlsplit
 
 Scheme = Literal["hf", "pvc", "http", "https"]
 
 DEFAULT_REVISION = "main"
 
-_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]*"
+# The limits of names are the hub's own. What is taken here the export Job takes, too.
+_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 _HF = re.compile(
-    rf"hf://(?P<repo>(?:{_NAME}/)?{_NAME})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]*))?"
+    rf"hf://(?P<repo>(?:{_NAME}/)?{_NAME})(?:@(?P<revision>[A-Za-z0-9][A-Za-z0-9._/-]{{0,255}}))?"
 )
-_PVC = re.compile(r"pvc://(?P<claim>[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)(?:/(?P<path>[^?#\s]*))?")
+_PVC = re.compile(
+    r"pvc://(?P<claim>[a-z0-9](?:[-a-z0-9.]*[a-z0-9])?)(?:/(?P<path>[^?#\s\x00-\x1f\x7f]*))?"
+)
 _HTTP = re.compile(
     r"(?P<scheme>https?)://(?P<rest>[^/?#\s@]+(?:/[^#\s]*)?)#sha256=(?P<sha256>[0-9a-f]{64})"
 )
+# A folder's name may be percent-encoded, but not what moves a path: "." and "/", or its end.
+_MOVING = re.compile(r"%(?:2e|2f|00)", re.IGNORECASE)
 _UNSUPPORTED = re.compile(r"(s3|oci)://")
+_MAXIMUM_LENGTH = 1536
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +57,14 @@ def parse_uri(uri: str, endpoint: str = "") -> Source:
 
     Raises ValueError with a sentence that says what the uri must look like.
     """
+    if len(uri) > _MAXIMUM_LENGTH:
+        raise ValueError(f"a source has at most {_MAXIMUM_LENGTH} characters")
     if match := _HF.fullmatch(uri):
         revision = match["revision"] or DEFAULT_REVISION
         return Source("hf", f"hf://{match['repo']}@{revision}", endpoint=endpoint)
     if match := _PVC.fullmatch(uri):
         return _claim(match["claim"], match["path"] or "")
-    if match := _HTTP.fullmatch(uri):
+    if (match := _HTTP.fullmatch(uri)) and _has_host(uri):
         scheme: Scheme = "https" if match["scheme"] == "https" else "http"
         return Source(scheme, f"{scheme}://{match['rest']}#sha256={match['sha256']}")
     raise ValueError(_refusal(uri))
@@ -63,18 +72,27 @@ def parse_uri(uri: str, endpoint: str = "") -> Source:
 
 def _claim(claim: str, path: str) -> Source:
     parts = [part for part in path.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise ValueError("the path of a pvc:// uri must stay in the volume: no '..'")
+    if ".." in parts or _MOVING.search(path):
+        raise ValueError(
+            "the path of a pvc:// uri must stay in the volume: no '..', and no %2e, %2f or %00"
+        )
     clean = "/".join(parts)
     uri = f"pvc://{claim}/{clean}" if clean else f"pvc://{claim}"
     return Source("pvc", uri, claim=claim, path=clean)
 
 
+def _has_host(url: str) -> bool:
+    try:
+        return bool(urlsplit(url).hostname)
+    except ValueError:  # brackets that hold no address
+        return False
+
+
 def _refusal(uri: str) -> str:
     if uri.startswith(("http://", "https://")):
         return (
-            "an http(s) uri ends with the digest of the file, #sha256=<64 hex digits>, "
-            "and carries no user or password"
+            "an http(s) uri names a host, ends with the digest of the file, "
+            "#sha256=<64 hex digits>, and carries no user or password"
         )
     if match := _UNSUPPORTED.match(uri):
         return f"{match[1]}:// sources are not supported yet: use hf://, pvc:// or http(s)://"

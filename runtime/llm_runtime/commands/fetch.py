@@ -25,7 +25,7 @@ def command(uri: str, destination: Path, plain_http: bool, auth_file: Path | Non
     """Fetch URI into the folder DESTINATION.
 
     \b
-    hf://org/name@revision         a checkpoint (LLM_SOURCE_ENDPOINT, LLM_SOURCE_TOKEN_FILE)
+    hf://[org/]name@revision       a checkpoint (LLM_SOURCE_ENDPOINT, LLM_SOURCE_TOKEN_FILE)
     pvc:///folder                  a checkpoint on a mounted volume
     https://…#sha256=<hex>         a checkpoint as tar, tar.gz or .json index
     oci://host/repo@sha256:<hex>   an artifact, as `llm-runtime push` stored it

@@ -1,6 +1,6 @@
 """Where weights come from: the address in a spec, understood and checked, before any I/O.
 
-hf://org/name@revision         a Hugging Face repository
+hf://[org/]name@revision       a Hugging Face repository
 pvc:///source/folder           a mounted folder
 https://host/path#sha256=hex   an archive (.tar, .tar.gz, .tgz) or an index of files (.json)
 oci://host/repository@sha256:  an artifact that was exported before
@@ -9,16 +9,18 @@ oci://host/repository@sha256:  an artifact that was exported before
 import re
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from llm_runtime.errors import ModelError, Reason
 from llm_runtime.model.reference import Reference, parse_reference
 
-_REPOSITORY = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
-_REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,127}", re.ASCII)
+_REPOSITORY = re.compile(r"(?:[A-Za-z0-9][\w.-]{0,95}/)?[A-Za-z0-9][\w.-]{0,95}", re.ASCII)
+_REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,255}", re.ASCII)
+# What moves a path when it is decoded: ".", "/" and its end.
+_MOVING = re.compile(r"%(?:2e|2f|00)", re.IGNORECASE)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _MAXIMUM_LENGTH = 2048
-_FORMS = "hf://org/name@revision, pvc:///folder, https://…#sha256=<hex> or oci://…@sha256:<hex>"
+_FORMS = "hf://[org/]name@revision, pvc:///folder, https://…#sha256=<hex> or oci://…@sha256:<hex>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,9 @@ class Pinned:
 
 def parse_source(uri: str) -> Source:
     """Understands a source's address. Raises ModelError(FileNotFound) that shows the right form."""
-    scheme, separator, rest = uri[:_MAXIMUM_LENGTH].partition("://")
+    if len(uri) > _MAXIMUM_LENGTH:
+        raise _invalid(f"the source has more than {_MAXIMUM_LENGTH} characters; shorten it")
+    scheme, separator, rest = uri.partition("://")
     match scheme if separator else "":
         case "hf":
             return _parse_hub(rest)
@@ -91,15 +95,17 @@ def _parse_hub(rest: str) -> HubSource:
     repository, _, revision = rest.partition("@")
     revision = revision or "main"
     if not _REPOSITORY.fullmatch(repository) or not _REVISION.fullmatch(revision):
-        raise _invalid(f"the source hf://{rest[:100]} is not hf://org/name@revision; write it so")
+        raise _invalid(f"the source hf://{rest[:100]} is not hf://[org/]name@revision; write it so")
     return HubSource(repository, revision)
 
 
 def _parse_volume(rest: str) -> VolumeSource:
     path = unquote(rest)
-    if not path.startswith("/") or ".." in path.split("/") or "\0" in path:
+    moves = ".." in path.split("/") or "\0" in path or _MOVING.search(rest)
+    if not path.startswith("/") or moves:
         raise _invalid(
-            f"the source pvc://{rest[:100]} is no absolute path without '..'; write pvc:///folder"
+            f"the source pvc://{rest[:100]} is no absolute path without '..', %2e, %2f and %00;"
+            " write pvc:///folder"
         )
     return VolumeSource(Path(path))
 
@@ -111,13 +117,25 @@ def _parse_http(uri: str) -> HttpSource:
         raise _invalid(
             f"the source {_safe(url)!r} has no digest; add #sha256=<64 hex digits> of the file"
         )
-    parts = urlsplit(url)
-    if not parts.hostname or parts.username is not None or parts.password is not None:
+    parts = _split(url)
+    if (
+        parts is None
+        or not parts.hostname
+        or parts.username is not None
+        or parts.password is not None
+    ):
         raise _invalid(
             "the source's URL needs a host and no user or password in it; put credentials into"
             " the Secret that credentials.secretRef names"
         )
     return HttpSource(url, digest)
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url)
+    except ValueError:  # brackets that hold no address
+        return None
 
 
 def _parse_image(uri: str) -> ImageSource:

@@ -50,6 +50,8 @@ def runtime(**fields: Any) -> dict[str, Any]:
         (uri("ftp://h/x"), "spec.model.source.uri: begins with hf://"),
         (uri("hf://a/b/c"), "spec.model.source.uri: a Hugging Face source is hf://"),
         (uri("pvc://c/../d"), "spec.model.source.uri: a volume source is pvc://claim/path"),
+        (uri("pvc://c/%2E%2e/d"), "spec.model.source.uri: a volume source is pvc://claim/path"),
+        (uri(f"hf://{'a' * 97}"), "spec.model.source.uri: a Hugging Face source is hf://"),
         (
             {"model": {"source": {"persistentVolumeClaim": {"claimName": "c", "path": "../d"}}}},
             "spec.model.source.persistentVolumeClaim.path: must stay inside the volume",

@@ -4,13 +4,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from llm_operator.api.llmdeployment import parse_llmdeployment
+from llm_operator.api.source import parse_uri
 from llm_operator.reconcile.world import OperatorSettings
 from llm_operator.render.artifact import Artifact
 from llm_operator.render.export_job import Export, export_job
 from llm_operator.render.pod_template import Serving, pod_template
 from llm_runtime.job.settings import read_job_settings
+from llm_runtime.model.source import HttpSource, HubSource, VolumeSource, parse_source
 from llm_runtime.settings import read_settings
 from support import worlds
 
@@ -104,10 +108,55 @@ def test_serve_gets_the_limits_of_the_spec() -> None:
 def test_each_step_of_the_export_reads_every_variable_that_it_is_given(uri: str) -> None:
     spec = {"model": {"source": {"uri": uri}, "credentials": {"secretRef": {"name": "s"}}}}
     settings = worlds.settings(hf_endpoint="http://hub.example")
-    for given in export_containers(spec, settings):
-        read = read_job_settings(given)
-        assert given.unread == set()
+    for variables in export_containers(spec, settings):
+        read = read_job_settings(variables)
+        assert variables.unread == set()
         assert read.work == Path("/work")
         assert read.registry.plain_http is True
         assert read.control_port == 50052
         assert read.memory_limit == 1073741824
+
+
+NAMES = st.text("aZ0._-", min_size=1, max_size=100)
+ADDRESSES = st.one_of(
+    st.builds("hf://{}".format, NAMES),
+    st.builds("hf://{}/{}@{}".format, NAMES, NAMES, st.text("aZ0._/-", min_size=1, max_size=300)),
+    st.builds(
+        "pvc://claim/{}".format,
+        st.lists(st.sampled_from(["a", "/", ".", "%2e", "%2F", "%00", "%20", "\0", "é"])).map(
+            "".join
+        ),
+    ),
+    st.builds(
+        "{}://{}/{}#sha256={}".format,
+        st.sampled_from(["http", "https"]),
+        st.text("a1.:[]", max_size=8),
+        st.text(max_size=20),
+        st.just("0" * 64),
+    ),
+)
+
+
+@given(ADDRESSES)
+@example("hf://gpt2")
+@example("hf://" + "a" * 96)
+@example("hf://a@" + "v" * 256)
+@example("pvc://claim/%2e%2e/x")
+@example("pvc://claim/" + "a" * 1520)
+@example(f"http://:80/x#sha256={'0' * 64}")
+@example(f"http://[a]/x#sha256={'0' * 64}")
+def test_every_source_that_the_operator_takes_is_understood_by_the_export(uri: str) -> None:
+    try:
+        source = parse_uri(uri)
+    except ValueError:
+        return
+    match parse_source(source.job_uri):
+        case HubSource(repository, revision):
+            assert source.uri == f"hf://{repository}@{revision}"
+        case VolumeSource(folder):
+            assert folder.is_relative_to("/source")
+            assert ".." not in folder.parts
+        case HttpSource(url, sha256):
+            assert source.uri == f"{url}#sha256={sha256}"
+        case other:
+            raise AssertionError(other)

@@ -14,6 +14,7 @@ HEX = "0123456789abcdef" * 4
 
 def test_each_scheme_is_understood() -> None:
     assert parse_source("hf://Qwen/Qwen3-0.6B") == HubSource("Qwen/Qwen3-0.6B", "main")
+    assert parse_source("hf://gpt2@v1") == HubSource("gpt2", "v1")
     assert parse_source("hf://a/b@refs/pr/1") == HubSource("a/b", "refs/pr/1")
     assert parse_source("pvc:///source/my%20model") == VolumeSource(Path("/source/my model"))
     web = parse_source(f"https://h/m.tar.gz#sha256={HEX}")
@@ -31,12 +32,14 @@ WRONG = {
     "Qwen/Qwen3": "no known scheme",
     "s3://bucket/x": "no known scheme",
     "file:///etc/passwd": "no known scheme",
-    "hf://justname": "hf://org/name@revision",
-    "hf://a/../b": "hf://org/name@revision",
-    "hf://a/b@../../x y": "hf://org/name@revision",
+    "hf://a/../b": "hf://[org/]name@revision",
+    "hf://a/b@../../x y": "hf://[org/]name@revision",
     "pvc://relative": "absolute path",
     "pvc:///a/../../etc": "absolute path",
     "pvc:///a/%2e%2e/b": "absolute path",
+    "pvc:///a%2Fb": "absolute path",
+    "pvc:///" + "a" * 2048: "2048 characters",
+    f"https://[zz]/m.tar#sha256={HEX}": "needs a host",
     "https://h/m.tar": "add #sha256=",
     "https://h/m.tar#sha256=12": "add #sha256=",
     f"https://u:hunter2@h/m.tar#sha256={HEX}": "no user or password",
