@@ -8,7 +8,7 @@ from pathlib import Path
 from tokenizers import Tokenizer
 
 from llm_runtime.errors import ModelError, Reason
-from llm_runtime.tokenizer.bytelevel import byte_table
+from llm_runtime.tokenizer.token_bytes import byte_table, fallback_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,7 @@ class Codec:
             token for token, added in tokenizer.get_added_tokens_decoder().items() if added.special
         )
         self.bytes_of = byte_table(tokenizer)
+        self.fallback_bytes = fallback_table(tokenizer)
 
     @classmethod
     def load(cls, directory: Path) -> "Codec":

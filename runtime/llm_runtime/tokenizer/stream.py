@@ -7,14 +7,12 @@ or the answer ends.
 """
 
 import codecs
+from functools import partial
 from typing import Protocol
 
 from llm_runtime.tokenizer.codec import Codec
 
-_REPLACEMENT = "\ufffd"
-# A character has at most four bytes: three tokens of one byte each may be held, the fourth
-# completes it or proves it broken.
-_LONGEST_CHARACTER = 4
+_utf8 = partial(codecs.getincrementaldecoder("utf-8"), errors="replace")
 
 
 class TextStream(Protocol):
@@ -41,7 +39,7 @@ class _ByteStream:
     def __init__(self, bytes_of: dict[int, bytes], hidden: frozenset[int]) -> None:
         self._bytes_of = bytes_of
         self._hidden = hidden
-        self._decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+        self._decoder = _utf8()
 
     def feed(self, token: int) -> str:
         if token in self._hidden:
@@ -64,16 +62,22 @@ class _WindowStream:
         self._hidden = hidden
         self._window: list[int] = []
         self._shown = 0  # tokens of the window whose text was returned
+        self._bytes = _utf8()
 
     def feed(self, token: int) -> str:
         if token in self._hidden:
             return ""
         self._window.append(token)
-        held = len(self._window) - self._shown
-        text = self._decode(self._window)
-        if text.endswith(_REPLACEMENT) and held < _LONGEST_CHARACTER:
-            return ""
-        return self._show(text)
+        return "" if self._is_unfinished(token) else self._show(self._decode(self._window))
+
+    def _is_unfinished(self, token: int) -> bool:
+        """True in the middle of a character that is spelled in byte tokens."""
+        byte = self._codec.fallback_bytes.get(token)
+        if byte is None:
+            self._bytes = _utf8()
+            return False
+        self._bytes.decode(byte)
+        return bool(self._bytes.getstate()[0])
 
     def flush(self) -> str:
         return self._show(self._decode(self._window))

@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from llm_runtime.tokenizer.bytelevel import byte_table
 from llm_runtime.tokenizer.codec import Codec, SpecialText
 from llm_runtime.tokenizer.stream import open_stream
+from llm_runtime.tokenizer.token_bytes import byte_table
 
 
 @cache
@@ -129,12 +129,18 @@ def test_a_character_spelled_in_fallback_bytes_is_held_back() -> None:
     assert streamed(codec, [hello, *ids, hello]) == ["Hello", "", "", "€", " Hello", ""]
 
 
+def test_a_character_after_a_space_that_is_not_shown_is_still_whole() -> None:
+    codec = byte_fallback()
+    ids = [id_of(codec, f"<0x{byte:02X}>") for byte in "\U00010000".encode()]
+    assert "".join(streamed(codec, [id_of(codec, "▁"), *ids])) == "\U00010000"
+
+
 pieces = st.sampled_from(["▁Hello", "▁world", "▁", "é", "€", "lo", "He", "▁▁"])
 spelled = st.characters(codec="utf-8").map(lambda c: [f"<0x{byte:02X}>" for byte in c.encode()])
 
 
 @given(st.lists(st.one_of(pieces.map(lambda piece: [piece]), spelled), max_size=12))
-@settings(deadline=None)
+@settings(deadline=None, max_examples=300)
 def test_pieces_of_fallback_text_add_up_to_the_whole(words: list[list[str]]) -> None:
     codec = byte_fallback()
     ids = [id_of(codec, piece) for word in words for piece in word]

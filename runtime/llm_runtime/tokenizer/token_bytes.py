@@ -1,10 +1,11 @@
-"""The bytes behind each token of a byte-level tokenizer (GPT-2, Llama 3, Qwen).
+"""The bytes behind tokens.
 
-They are the exact way to decode a stream.
+A byte-level tokenizer (GPT-2, Llama 3, Qwen) has them for each token, which is the exact way to
+decode a stream; one with byte fallback (Llama 2, Mistral) only for some.
 
-Such a vocabulary writes every byte as one printable character. Decoding maps the characters of all
-tokens back to bytes and reads them as UTF-8, so the bytes of each token are all that a stream has
-to know.
+A byte-level vocabulary writes every byte as one printable character. Decoding maps the characters
+of all tokens back to bytes and reads them as UTF-8, so the bytes of each token are all that a
+stream has to know.
 """
 
 import json
@@ -22,6 +23,12 @@ def byte_table(tokenizer: Tokenizer) -> dict[int, bytes] | None:
         token: _to_bytes(text, alphabet)
         for text, token in tokenizer.get_vocab(with_added_tokens=True).items()
     }
+
+
+def fallback_table(tokenizer: Tokenizer) -> dict[int, bytes]:
+    """Bytes of the ids that spell single bytes, written <0x00> to <0xFF> in SentencePiece's way."""
+    ids = {byte: tokenizer.token_to_id(f"<0x{byte:02X}>") for byte in range(256)}
+    return {token: bytes([byte]) for byte, token in ids.items() if token is not None}
 
 
 def _to_bytes(text: str, alphabet: dict[str, int]) -> bytes:
