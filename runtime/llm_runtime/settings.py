@@ -32,10 +32,7 @@ class ServeSettings(BaseModel):
     namespace: str = ""
     revision: str = ""
     pod_name: str = ""
-    pod_uid: str = ""
-    """Who this is, for logs."""
-    device: Literal["cpu"] = "cpu"
-    """Where it computes."""
+    """Who this is: fields of every log line."""
     host: str = "[::]"
     """Address that all ports listen on."""
     data_port: Port = 50051
@@ -72,6 +69,16 @@ class ServeSettings(BaseModel):
     termination_log: Annotated[Path | None, EmptyIsNone] = None
     """Where the reason of a failure is written as JSON."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Who this is, under the names that log lines use."""
+        return {
+            "deployment": self.deployment,
+            "namespace": self.namespace,
+            "revision": self.revision,
+            "pod": self.pod_name,
+        }
 
     @property
     def threads(self) -> int:

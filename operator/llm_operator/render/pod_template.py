@@ -143,7 +143,6 @@ def _runtime_env(serving: Serving) -> environment.Env:
         "LLM_DEPLOYMENT": name,
         "LLM_NAMESPACE": serving.deployment.namespace,
         "LLM_REVISION": serving.hash8,
-        "LLM_DEVICE": "cpu",
         "LLM_DATA_PORT": spec.service.port,
         "LLM_METRICS_PORT": environment.METRICS_PORT,
         "LLM_DRAIN_TIMEOUT_SECONDS": spec.drain.timeout_seconds,
@@ -160,7 +159,6 @@ def _runtime_env(serving: Serving) -> environment.Env:
     return [
         *environment.values({**fixed, **limits}),
         environment.from_field("LLM_POD_NAME", "metadata.name"),
-        environment.from_field("LLM_POD_UID", "metadata.uid"),
         environment.from_limit("LLM_CPU_LIMIT", names.RUNTIME_CONTAINER, "cpu", "1m"),
         *environment.contract(names.RUNTIME_CONTAINER),
     ]

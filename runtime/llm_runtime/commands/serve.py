@@ -39,7 +39,7 @@ def command() -> None:
     except SettingsError as error:
         _leave_reason(os.environ.get("LLM_TERMINATION_LOG"), str(error))
         raise click.UsageError(str(error)) from error
-    logs.configure(settings.log_level)
+    logs.configure(settings.log_level, settings.identity)
     sys.setswitchinterval(_SWITCH_SECONDS)
     try:
         code = asyncio.run(serve(settings))

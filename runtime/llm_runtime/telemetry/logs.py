@@ -6,6 +6,7 @@ Field values are cut, control characters escaped.
 import json
 import logging
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 _LONGEST_FIELD = 256
@@ -14,7 +15,14 @@ _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "task
 
 
 class JsonLines(logging.Formatter):
-    """One line per record: time, level, logger, message, and the fields given as `extra`."""
+    """One line per record: time, level, logger, message, and the fields given as `extra`.
+
+    `constant` are fields of every line; those that are empty are left out.
+    """
+
+    def __init__(self, constant: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._constant = {name: _cut(value) for name, value in (constant or {}).items() if value}
 
     def format(self, record: logging.LogRecord) -> str:
         """Returns the line; a traceback keeps its length, other fields are cut."""
@@ -23,6 +31,7 @@ class JsonLines(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage()[:_LONGEST_FIELD],
+            **self._constant,
         }
         for name, value in vars(record).items():
             if name not in _OWN:
@@ -32,10 +41,10 @@ class JsonLines(logging.Formatter):
         return json.dumps(line, ensure_ascii=True)
 
 
-def configure(level: str) -> None:
-    """Sends everything from `level` on to standard error."""
+def configure(level: str, constant: Mapping[str, str] | None = None) -> None:
+    """Sends everything from `level` on to standard error, with the `constant` fields."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines(constant))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
 
 

@@ -61,7 +61,7 @@ def runtime(**fields: Any) -> dict[str, Any]:
             "resources.requests: a request is larger than the limit",
         ),
         (runtime(resources={"limits": {"cpu": "much"}}), "spec.runtime.resources.limits.cpu"),
-        (runtime(env=[{"name": "LLM_DEVICE", "value": "x"}]), "belong to the operator"),
+        (runtime(env=[{"name": "LLM_REVISION", "value": "x"}]), "belong to the operator"),
         (runtime(env=[{"name": "A"}, {"name": "A"}]), "spec.runtime.env[1]: Duplicate value"),
         (runtime(device="tpu"), 'supported values: "auto", "cpu", "cuda"'),
         (runtime(maxQueue=-1), "spec.runtime.maxQueue"),

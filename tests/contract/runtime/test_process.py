@@ -91,6 +91,18 @@ async def test_sigterm_with_streams_in_flight_loses_none_and_exits_with_zero(
     assert phases == ["SERVING", "LAME_DUCK", "DRAINING", "DRAINED"]
 
 
+async def test_every_line_of_the_log_says_which_pod_wrote_it(artifact: Path) -> None:
+    who = {"DEPLOYMENT": "demo", "NAMESPACE": "shop", "REVISION": "0badcafe", "POD_NAME": "demo-1"}
+    async with serve(artifact, LAME_DUCK_SECONDS="0", **who) as served:
+        await until_serving(served)
+        served.process.send_signal(signal.SIGTERM)
+        await served.end()
+    fields = ("deployment", "namespace", "revision", "pod")
+    assert {tuple(line.get(name) for name in fields) for line in served.lines} == {
+        ("demo", "shop", "0badcafe", "demo-1")
+    }
+
+
 async def test_a_second_sigterm_does_not_wait_for_the_lame_duck_time(artifact: Path) -> None:
     async with serve(artifact, LAME_DUCK_SECONDS="300") as served:
         await until_serving(served)

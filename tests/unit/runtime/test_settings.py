@@ -42,7 +42,6 @@ def test_an_empty_variable_means_the_same_as_none() -> None:
         ("LLM_MAX_CONTEXT_LENGTH", "0"),
         ("LLM_LAME_DUCK_SECONDS", "-1"),
         ("LLM_REQUEST_TIMEOUT_SECONDS", "0"),
-        ("LLM_DEVICE", "tpu"),
         ("LLM_MODEL_NAME", ""),
         ("LLM_LOG_LEVEL", "loud"),
     ],

@@ -37,3 +37,11 @@ def test_a_traceback_is_kept() -> None:
     except KeyError:
         document = line("Failed", exc_info=sys.exc_info())
     assert "KeyError" in str(document["traceback"])
+
+
+def test_every_line_says_who_wrote_it() -> None:
+    who = {"deployment": "demo", "namespace": "", "revision": "0badcafe"}
+    record = logging.makeLogRecord({"name": "x", "levelname": "INFO", "msg": "Ready"})
+    document = json.loads(JsonLines(who).format(record))
+    assert (document["deployment"], document["revision"]) == ("demo", "0badcafe")
+    assert "namespace" not in document
