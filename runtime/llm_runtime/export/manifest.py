@@ -50,7 +50,7 @@ class SpecialTokens(ManifestPart):
 
 
 class Manifest(ManifestPart):
-    """The whole of manifest.json. ``quality`` holds named figures of the export's checks."""
+    """The whole of manifest.json."""
 
     format_version: Literal[1] = FORMAT_VERSION
     source: SourceRecord
@@ -60,11 +60,9 @@ class Manifest(ManifestPart):
     exporter_graph_version: int = Field(ge=1)
     minimum_onnxruntime: str = Field(max_length=32)
     opset: int = Field(ge=1)
-    cpu_features: tuple[str, ...] = ()
     graph: GraphRecord
     tokens: SpecialTokens
     parameters: int = Field(ge=0)
-    quality: dict[str, float] = Field(default_factory=dict)
     files: tuple[ManifestFile, ...] = Field(max_length=4096)
 
     @field_validator("files")
