@@ -15,12 +15,13 @@ from llm_operator.kube.client import KubeClient
 from llm_operator.kube.connect import connect
 from llm_operator.kube.errors import KubeError
 from llm_operator.kube.request import MERGE, Request, Selection, create
-from llm_operator.kube.resources import CHILDREN, LEASE, LLM_DEPLOYMENT, POD
-from llm_operator.kube.store import Key
+from llm_operator.kube.resources import BY_KIND, CHILDREN, LEASE, LLM_DEPLOYMENT, POD
+from llm_operator.kube.store import DEPLOYMENT_LABEL, Key
 from support.api_server import ApiServer, running_api_server
 from support.pretend_kubelet import PretendKubelet
 
 CRD = Path(__file__).resolve().parents[2] / "crds" / "llmdeployments.yaml"
+REVISION_LABEL = "llm-operator.dev/revision"
 AS_USER = (("fieldManager", "kubectl"),)
 CRDS_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -113,10 +114,17 @@ class Place:
         return bool(is_current and ready and ready[0]["status"] == "True")
 
     async def is_settled(self, key: Key) -> bool:
-        """Ready, and no rollout under way."""
+        """Ready, no rollout under way, and nothing left of the revision before."""
         status = await self.status(key)
         kinds = {c["type"] for c in status.get("conditions", ()) if c["status"] == "True"}
-        return "Reconciling" not in kinds and await self.is_ready(key)
+        if "Reconciling" in kinds or not await self.is_ready(key):
+            return False
+        for kind in ("Deployment", "Service"):
+            labels = f"{DEPLOYMENT_LABEL}={key.name},{REVISION_LABEL}"
+            found = await self.admin.list(Selection(BY_KIND[kind], self.namespace, labels))
+            if len(found.items) != 1:
+                return False
+        return True
 
     async def children(self) -> dict[tuple[str, str], dict[str, Any]]:
         found: dict[tuple[str, str], dict[str, Any]] = {}

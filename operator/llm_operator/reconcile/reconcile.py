@@ -16,6 +16,11 @@ from llm_operator.reconcile.world import World
 
 Planner = Callable[[World], Plan]
 
+FOLLOW_UP_SECONDS = 1.0
+"""After a run that wrote children comes another one: the stores know our own writes already, so the
+watch will have no news of them, and the next plan may build on them. Not at once: if ever two
+writes undo each other, that must not become a hot loop."""
+
 
 class Outcome(StrEnum):
     """How a run ended; the closed set of the metric's label."""
@@ -54,4 +59,12 @@ class Reconciler:
         if plan.is_empty:
             return Run(Outcome.UNCHANGED, plan.requeue_after)
         await self.applier.apply(key, world.deployment.uid, plan)
-        return Run(Outcome.CHANGED, plan.requeue_after)
+        return Run(Outcome.CHANGED, _next_look(plan))
+
+
+def _next_look(plan: Plan) -> float | None:
+    """Seconds until the next run after this plan was done."""
+    if not plan.writes:
+        return plan.requeue_after
+    wished = FOLLOW_UP_SECONDS if plan.requeue_after is None else plan.requeue_after
+    return min(FOLLOW_UP_SECONDS, wished)
