@@ -7,20 +7,9 @@ from typing import Any
 import pytest
 
 from chart.rendering import Objects
-from llm_cluster.progress import Progress
-from llm_cluster.record import Options
-from llm_cluster.site import Site, open_site
-from llm_cluster.up import up
+from llm_cluster.site import Site
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="session")
-def site() -> Site:
-    """The cluster of this checkout, healthy."""
-    found = open_site(Progress())
-    up(found, Options())
-    return found
 
 
 @pytest.mark.timeout(300)

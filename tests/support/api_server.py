@@ -15,14 +15,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from socket import socket
 
 import yaml
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from llm_cluster.build import Programs, build, cache_folder, programs
-from llm_cluster.progress import Progress
+from llm_cluster.build import Programs
+from support.free_port import free_port
+from support.programs import built
 
 START_SECONDS = 60.0
 ADMIN_TOKEN = "admin-of-a-test"  # on loopback, for the time of a test run
@@ -63,17 +63,10 @@ class ApiServer:
         return self.folder / "operator.kubeconfig"
 
 
-def free_port() -> int:
-    with socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
 def running_api_server(folder: Path) -> Iterator[ApiServer]:
     """etcd, API server and the controllers of our children; ended with the block. No nodes."""
-    wanted = programs(cache_folder())
-    build(wanted, cache_folder(), Progress(), {"etcd", "kubernetes"})
+    wanted = built("etcd", "kubernetes")
     server = ApiServer(folder, free_port())
     _write_secrets(server)
     with ExitStack() as processes:

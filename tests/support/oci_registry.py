@@ -1,7 +1,6 @@
 """The CNCF Distribution registry on loopback: the program that the local cluster runs, too."""
 
 import json
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 
 import requests
 
-from llm_cluster.build import cache_folder, programs
+from support.free_port import free_port
 from support.waiting import until
 
 # bcrypt of "secret"; the registry accepts no other kind of hash.
@@ -29,19 +28,6 @@ class OciRegistry:
         """Where it keeps a blob's bytes."""
         digits = digest.removeprefix("sha256:")
         return self.storage / f"docker/registry/v2/blobs/sha256/{digits[:2]}/{digits}/data"
-
-
-def registry_program() -> Path | None:
-    """The built program, None before the first build of the cluster's programs."""
-    path = programs(cache_folder()).path("registry")
-    return path if path.is_file() else None
-
-
-def free_port() -> int:
-    """A port that nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import aiohttp
 
-from support.api_server import free_port
+from support.free_port import free_port
 
 STOP_SECONDS = 20.0
 

@@ -14,7 +14,7 @@ from typing import Any
 from llm_operator.kube.client import KubeClient
 from llm_operator.kube.request import Selection, patch_status
 from llm_operator.kube.resources import POD
-from llm_operator.kube.store import Key, Store
+from llm_operator.kube.store import Store
 from llm_operator.kube.watch import Watch
 from support.worlds import DIGEST
 
@@ -71,9 +71,6 @@ class PretendKubelet:
 
     def names(self) -> set[str]:
         return {key.name for key in self.store._objects}
-
-    def forget(self, key: Key) -> None:
-        self.store._objects.pop(key, None)
 
 
 def _now() -> str:

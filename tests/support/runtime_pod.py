@@ -135,10 +135,6 @@ class Pod:
         return f"127.0.0.1:{self.app.ports.data}"
 
     @property
-    def control_target(self) -> str:
-        return f"127.0.0.1:{self.app.ports.control}"
-
-    @property
     def control(self) -> "control_pb2_grpc.ControlAsyncStub":
         return control_pb2_grpc.ControlStub(self.control_channel)
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import socket
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,9 +39,9 @@ PACKAGES = (
 )
 
 
-def install_packages(progress: Progress) -> None:
+def install_packages(packages: Iterable[Package], progress: Progress) -> None:
     """Installs what is missing with apt-get and says so; ClusterError without apt-get."""
-    missing = [package.name for package in PACKAGES if package.is_missing()]
+    missing = [package.name for package in packages if package.is_missing()]
     if not missing:
         return
     names = " ".join(missing)

@@ -36,7 +36,7 @@ _START_SECONDS = 90.0
 def up(site: Site, options: Options) -> None:
     """Leaves a healthy cluster with ``options`` behind, shared or new. Raises ClusterError."""
     host.check(site.layout)
-    host.install_packages(site.progress)
+    host.install_packages(host.PACKAGES, site.progress)
     if _decision(site).action is not Action.REUSE:
         prepare(site, options)
     with record.machine_lock(site.layout.lock):

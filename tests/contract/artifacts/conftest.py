@@ -8,15 +8,14 @@ import pytest
 from llm_runtime.export.exporter import ExportRequest, export_model
 from llm_runtime.export.manifest import SourceRecord
 from support.checkpoints import tiny_llama
-from support.oci_registry import OciRegistry, registry_program, running_registry
+from support.oci_registry import OciRegistry, running_registry
+from support.programs import built
 
 
 @pytest.fixture(scope="session")
 def program() -> Path:
-    found = registry_program()
-    if found is None:
-        pytest.skip("the registry is not built yet: `make cluster-up` builds it once")
-    return found
+    """The pinned registry."""
+    return built("registry").path("registry")
 
 
 @pytest.fixture(scope="session")

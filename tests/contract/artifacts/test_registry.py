@@ -18,11 +18,11 @@ from llm_runtime.model.registry import RegistryOptions, Repository
 from llm_runtime.model.verify import verify_artifact
 from support.checkpoints import tiny_llama
 from support.cutting_proxy import cutting_proxy
+from support.free_port import free_port
 from support.oci_registry import (
     PASSWORD,
     USER,
     OciRegistry,
-    free_port,
     running_registry,
 )
 

@@ -17,7 +17,7 @@ from llm_runtime.model.download_source import Access, Download, download_source
 from llm_runtime.model.progress import SharedProgress
 from llm_runtime.model.source import HttpSource, Pinned
 from support.checkpoints import tiny_llama
-from support.oci_registry import free_port
+from support.free_port import free_port
 
 TOKEN = "granted"
 

@@ -1,27 +1,16 @@
-"""The local cluster, started or shared, and a namespace of each test's own."""
+"""The local cluster and a namespace of each test's own."""
 
 import json
-import os
 from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
 
 from contract.cluster.pods import BUSYBOX, RunPod, document
-from llm_cluster.progress import Progress
-from llm_cluster.record import Options
-from llm_cluster.site import Site, open_site
-from llm_cluster.up import up
+from llm_cluster.site import Site
+from support.local_cluster import site
 
-
-@pytest.fixture(scope="session")
-def site() -> Site:
-    """The cluster of this checkout, healthy. Skips when the tests run on someone else's."""
-    if os.environ.get("LLM_IMAGE_REGISTRY"):
-        pytest.skip("the tests run on an existing cluster, so nothing is known of this one")
-    found = open_site(Progress())
-    up(found, Options())
-    return found
+__all__ = ["namespace", "run_pod", "site"]
 
 
 @pytest.fixture

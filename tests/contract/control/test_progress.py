@@ -11,7 +11,7 @@ import pytest
 from llm_client.v1 import control_pb2, control_pb2_grpc
 from llm_operator.control.progress import Progress, ProgressClient
 from llm_operator.control.token import TokenUnavailableError, read_token
-from support.api_server import free_port
+from support.free_port import free_port
 
 
 class Exporter(control_pb2_grpc.ExportProgressServicer):

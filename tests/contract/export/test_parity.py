@@ -180,8 +180,6 @@ def test_greedy_answers_to_fifty_prompts_are_identical_to_the_reference(tmp_path
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Pair:
-    if not (DEMO_MODEL / "model.safetensors").is_file():
-        pytest.skip("examples/demo-model/model is not there")
     model = transformers.AutoModelForCausalLM.from_pretrained(DEMO_MODEL, dtype=torch.float32)
     return export_folder(model.eval(), DEMO_MODEL, tmp_path_factory.mktemp("demo") / "artifact")
 

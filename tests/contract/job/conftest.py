@@ -15,7 +15,8 @@ from llm_runtime.commands.job import perform
 from llm_runtime.job.result import run_step
 from support.checkpoints import tiny_llama
 from support.hub_server import running_hub
-from support.oci_registry import OciRegistry, registry_program, running_registry
+from support.oci_registry import OciRegistry, running_registry
+from support.programs import built
 
 MODEL = "acme/tiny"
 STEPS = ("fetch", "export", "verify", "push")
@@ -90,9 +91,7 @@ class Job:
 
 @pytest.fixture(scope="session")
 def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OciRegistry]:
-    program = registry_program()
-    if program is None:
-        pytest.skip("the registry is not built yet: `make cluster-up` builds it once")
+    program = built("registry").path("registry")
     with running_registry(program, tmp_path_factory.mktemp("registry")) as running:
         yield running
 

@@ -10,7 +10,8 @@ from llm_runtime.model.reference import parse_reference
 from llm_runtime.model.registry import RegistryOptions
 from llm_runtime.model.verify import verify_artifact
 from support.checkpoints import tiny_llama
-from support.oci_registry import OciRegistry, free_port
+from support.free_port import free_port
+from support.oci_registry import OciRegistry
 
 from .conftest import MODEL, Job
 

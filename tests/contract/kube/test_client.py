@@ -29,7 +29,7 @@ from llm_operator.kube.errors import (
 )
 from llm_operator.kube.request import Doomed, Selection
 from llm_operator.kube.resources import BY_KIND, LLM_DEPLOYMENT
-from support.api_server import free_port
+from support.free_port import free_port
 
 pytestmark = pytest.mark.kmock(cls=km.RawHandler)  # what is scripted is answered, nothing else
 

@@ -13,13 +13,12 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from llm_cluster.build import build, cache_folder, programs
-from llm_cluster.progress import Progress
 from llm_operator.kube.request import Request
 from support.api_server import ApiServer
 from support.operator_life import eventually
 from support.operator_process import running_operator
 from support.place import Place
+from support.programs import built
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -41,9 +40,7 @@ class Right(NamedTuple):
 
 
 def rendered(namespace: str) -> list[dict[str, Any]]:
-    wanted = programs(cache_folder())
-    build(wanted, cache_folder(), Progress(), {"helm"})
-    argv = [str(wanted.path("helm")), "template", "llm-operator", str(CHART)]
+    argv = [str(built("helm").path("helm")), "template", "llm-operator", str(CHART)]
     argv += ["--namespace", namespace, "--set", f"watchNamespaces={{{namespace}}}"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
     return [found for found in yaml.safe_load_all(done.stdout) if found]

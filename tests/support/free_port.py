@@ -1,0 +1,10 @@
+"""A free port on loopback."""
+
+from socket import socket
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
