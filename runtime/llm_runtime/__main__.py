@@ -12,6 +12,8 @@ import click
 
 # gRPC's C core writes lines of its own to standard error, among JSON logs and into conversations.
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
+# A second series for each counter, with its time of birth, is of no use to anybody here.
+os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")
 
 _COMMANDS = {
     "serve": "Serve an artifact over gRPC.",
