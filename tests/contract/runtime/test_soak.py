@@ -53,8 +53,8 @@ async def ask(client: Client, index: int, fate: str) -> tuple[int, str] | str:
 
 
 async def soak(client: Client, requests: int, dice: random.Random) -> list[tuple[int, str] | str]:
-    """Sends requests, up to 40 at a time, each with its own fate."""
-    places = asyncio.Semaphore(40)
+    """Sends requests, a few more at a time than there is room for, each with its own fate."""
+    places = asyncio.Semaphore(SLOTS + QUEUE + 2)
 
     async def one() -> tuple[int, str] | str:
         async with places:
@@ -88,7 +88,7 @@ async def check(artifact: Path, requests: int, seed: int) -> None:
     answers = [outcome for outcome in outcomes if not isinstance(outcome, str)]
     codes = {outcome for outcome in outcomes if isinstance(outcome, str)}
     assert codes <= ALLOWED | {"left"}
-    assert len(answers) > requests / 10
+    assert len(answers) > requests / 5
     assert all(text == alone[index] for index, text in answers)
 
 
