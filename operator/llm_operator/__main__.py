@@ -4,6 +4,7 @@ only."""
 import asyncio
 import logging
 import os
+import signal
 import sys
 
 import kopf
@@ -20,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 def main() -> None:
     """Runs the operator. Exit codes: 0 after a signal, 2 for bad settings, 1 for all else."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as process 1 it would be ignored
     try:
         settings = Settings.from_env(os.environ)
     except SettingsError as error:

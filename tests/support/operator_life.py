@@ -96,7 +96,12 @@ class _Told(Store):
         notice("MODIFIED", manifest, self._loop.queue, self._loop.roster)
         return set()
 
-    def replace(self, manifests: Iterable[Mapping[str, Any]], version: str) -> set[Key]:  # noqa: ARG002
+    def replace(
+        self,
+        manifests: Iterable[Mapping[str, Any]],
+        version: str,  # noqa: ARG002  # the Store's
+        namespace: str | None = None,  # noqa: ARG002
+    ) -> set[Key]:
         for manifest in manifests:
             self.put(manifest)
         return set()

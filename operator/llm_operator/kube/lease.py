@@ -7,7 +7,8 @@ through for `renew` seconds. Another one takes over when it has seen the Lease u
 old holder has stopped `duration - renew` seconds before a new one can start, whatever the clocks
 of the machines say.
 
-The times count from *before* the request that renewed was sent. The clock goes on while the
+A holder counts from *before* its renewal was sent, a challenger from *after* the answer that showed
+it. The clock goes on while the
 process is stopped (SIGSTOP) and while the machine sleeps, so a leader that wakes up late knows
 that it is late: `fence` is asked before each write and refuses.
 """
@@ -136,7 +137,7 @@ class Lease:
         try:
             async with asyncio.timeout(max(self.terms.retry, self._patience(started))):
                 current = await self.client.get(LEASE, self.namespace, self.name)
-                self._look(current, started)
+                self._look(current, self.clock())
                 if not self._may_take(current, started):
                     self._held_since = None
                     return False

@@ -38,7 +38,10 @@ class Store:
     slim: Callable[[Json], Json] = unchanged
     _objects: dict[Key, Json] = field(default_factory=dict)
     _by_owner: dict[Key, dict[str, Key]] = field(default_factory=dict)
-    _deleted: set[str] = field(default_factory=set)
+    _deleted: dict[str, str] = field(default_factory=dict)
+    """Namespace by uid of what we deleted and the watch has not seen go yet."""
+    _listed: dict[str | None, int] = field(default_factory=dict)
+    """Version of the last list by namespace."""
 
     def __len__(self) -> int:
         return len(self._objects)
@@ -63,8 +66,16 @@ class Store:
         return touched
 
     def remove(self, manifest: Json) -> set[Key]:
-        """Forgets an object that the watch saw leave, unless it came back as another one since."""
-        self._deleted.discard(manifest["metadata"].get("uid", ""))
+        """Forgets an object that the watch saw leave, unless it came back as another one since.
+
+        The end of what we deleted ourselves is news as well: a plan may wait for it.
+        """
+        owner = owner_of(manifest)
+        if self._deleted.pop(manifest["metadata"].get("uid", ""), None) is not None and owner:
+            return self._forget(manifest) | {owner}
+        return self._forget(manifest)
+
+    def _forget(self, manifest: Json) -> set[Key]:
         known = self._objects.get(_key(manifest))
         if known is None or _version(known) > _version(manifest):
             return set()
@@ -76,17 +87,28 @@ class Store:
         known = self._objects.get(key)
         if known is not None and known["metadata"].get("uid") == uid:
             self._drop(key)
-            self._deleted.add(uid)
+            self._deleted[uid] = key.namespace
 
-    def replace(self, manifests: Iterable[Json], version: str) -> set[Key]:
-        """Takes over a complete list made at `version`; newer writes of our own stay."""
+    def replace(
+        self, manifests: Iterable[Json], version: str, namespace: str | None = None
+    ) -> set[Key]:
+        """Takes over a complete list of `namespace` (all of them when None) made at `version`;
+        newer writes of our own stay. A list that is older than the last one is of a restored
+        etcd: what was known is of a history that never happened."""
+        is_restored = _number(version) < self._listed.get(namespace, 0)
+        self._listed[namespace] = _number(version)
         listed = {_key(manifest): manifest for manifest in manifests}
-        self._deleted.intersection_update(
-            {manifest["metadata"].get("uid") for manifest in listed.values()}
-        )
+        uids = {manifest["metadata"].get("uid") for manifest in listed.values()}
+        self._deleted = {
+            uid: where
+            for uid, where in self._deleted.items()
+            if uid in uids or namespace not in (None, where)
+        }
         touched: set[Key] = set()
-        for key in [key for key in self._objects if key not in listed]:
-            if _version(self._objects[key]) <= _number(version):
+        covered = [key for key in self._objects if namespace in (None, key.namespace)]
+        for key in covered:
+            is_gone = key not in listed and _version(self._objects[key]) <= _number(version)
+            if is_gone or is_restored:
                 touched |= self._drop(key)
         for manifest in listed.values():
             touched |= self.put(manifest)

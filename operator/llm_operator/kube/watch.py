@@ -47,6 +47,9 @@ class Pace:
     """After a 403 or 404: only a person can heal that."""
     steady: float = 5.0
     """A stream that lived this long was fine: the next one starts without growing pauses."""
+    doubts: int = 3
+    """After so many failures in a row the version itself is in doubt: everything is listed again. A
+    restored etcd counts from an older one, and answers a newer one with errors for ever."""
     draw: Callable[[], float] = random.random
 
     def pause(self, failures: int, error: KubeError | None) -> float:
@@ -106,6 +109,8 @@ class Watch:
                 self._version = ""  # ended in good order: listing anew heals what was ever missed
                 return
         self._failures += 1
+        if self._failures >= self.pace.doubts:
+            self._version = ""
         pause = self.pace.pause(self._failures, error)
         if error is not None:
             logger.warning(
@@ -116,7 +121,7 @@ class Watch:
 
     async def _list(self) -> None:
         listing = await self.client.list(self.what)
-        self._tell(self.store.replace(listing.items, listing.resource_version))
+        self._tell(self.store.replace(listing.items, listing.resource_version, self.what.namespace))
         self._version = listing.resource_version
         self.synced.set()
         self._alive()

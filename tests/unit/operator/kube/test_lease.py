@@ -51,6 +51,19 @@ class LeaseServer:
         await asyncio.sleep(self.delay)
 
 
+@dataclass
+class SlowLookServer(LeaseServer):
+    """Does something else before it answers the next look."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def get(self, resource: Resource, namespace: str, name: str) -> dict[str, Any] | None:
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return await super().get(resource, namespace, name)
+
+
 def now() -> float:
     return asyncio.get_running_loop().time()
 
@@ -203,6 +216,29 @@ async def test_a_write_gets_no_longer_than_the_lease_lasts() -> None:
     await asyncio.sleep(6)
     assert 0 < lease.fence() <= Terms().duration - 6
     await stop(leading)
+
+
+async def test_a_challenger_counts_from_the_moment_that_it_saw_the_renewal() -> None:
+    """Its look may take long, and show a renewal that was sent after it had asked."""
+    server, clock = SlowLookServer(), 0.0
+    holder = a_candidate(server, "a", clock=lambda: clock)
+    challenger = a_candidate(server, "b", clock=lambda: clock)
+    assert await holder._attempt()
+
+    async def renew_meanwhile() -> None:
+        nonlocal clock
+        clock = 3.9
+        assert await holder._attempt()
+
+    clock, server.meanwhile = 2.0, renew_meanwhile
+    assert not await challenger._attempt()
+    clock = 17.0
+    assert holder.fence() > 0
+    assert not await challenger._attempt()
+    clock = 19.0
+    assert await challenger._attempt()
+    with pytest.raises(NotLeaderError):
+        holder.fence()
 
 
 async def test_who_never_led_may_not_write() -> None:

@@ -11,13 +11,18 @@ OWNER = Key("n", "llama")
 
 
 def an_object(
-    name: str = "a", version: int = 1, *, owner: str | None = "llama", uid: str = "u"
+    name: str = "a",
+    version: int = 1,
+    *,
+    owner: str | None = "llama",
+    uid: str = "u",
+    namespace: str = "n",
 ) -> dict[str, Any]:
     labels = {"llm-operator.dev/deployment": owner} if owner else {}
     return {
         "metadata": {
             "name": name,
-            "namespace": "n",
+            "namespace": namespace,
             "uid": uid,
             "resourceVersion": str(version),
             "labels": labels,
@@ -100,6 +105,31 @@ def test_a_list_does_not_remove_what_we_wrote_after_it_was_made() -> None:
     store.put(an_object("mine", 8))
     store.replace([], "7")
     assert [o["metadata"]["name"] for o in store.of(OWNER)] == ["mine"]
+
+
+def test_a_list_of_one_namespace_says_nothing_of_another() -> None:
+    store = Store()
+    store.replace([an_object(version=5)], "5", "n")
+    store.expect_gone(Key("n", "a"), "u")
+    store.put(an_object("b", 6, uid="b"))
+    assert store.replace([an_object(version=7, namespace="other", uid="o")], "7", "other")
+    store.put(an_object("a", 8))
+    assert [o["metadata"]["name"] for o in store.of(OWNER)] == ["b"]
+
+
+def test_a_list_from_a_restored_etcd_is_believed() -> None:
+    store = Store()
+    store.replace([an_object(version=900)], "1000")
+    store.replace([an_object(version=40, uid="older")], "50")
+    assert [o["metadata"]["uid"] for o in store.of(OWNER)] == ["older"]
+
+
+def test_the_end_of_what_we_deleted_is_news() -> None:
+    store = Store()
+    store.put(an_object(version=5))
+    store.expect_gone(Key("n", "a"), "u")
+    assert store.remove(an_object(version=6)) == {OWNER}
+    assert store.remove(an_object(version=6)) == set()
 
 
 def test_an_object_without_our_label_concerns_nobody() -> None:

@@ -226,6 +226,15 @@ async def test_the_world_is_right_ten_seconds_after_an_outage_of_a_minute() -> N
     assert scene.names == ["a", "b"]
 
 
+async def test_a_version_that_only_brings_errors_is_given_up() -> None:
+    """After a restore of etcd the server answers 504 to versions that it has not reached yet."""
+    ahead: list[Step] = [answered(504, {"message": "Too large resource version"})]
+    scene = a_scene(ahead, ahead, ahead, listings=[a_listing("a"), a_listing("b", version=5)])
+    await scene.run(30)
+    assert len(scene.script.lists) == 2
+    assert scene.names == ["b"]
+
+
 async def test_a_wish_of_the_server_to_wait_is_granted() -> None:
     scene = a_scene([answered(429, {}, retry_after=20.0)], [SILENCE])
     await scene.run(60)
