@@ -53,8 +53,8 @@ async def ask(client: Client, index: int, fate: str) -> tuple[int, str] | str:
 
 
 async def soak(client: Client, requests: int, dice: random.Random) -> list[tuple[int, str] | str]:
-    """Sends requests, a few more at a time than there is room for, each with its own fate."""
-    places = asyncio.Semaphore(SLOTS + QUEUE + 2)
+    """Sends requests, as many at a time as there is room for, each with its own fate."""
+    places = asyncio.Semaphore(SLOTS + QUEUE)
 
     async def one() -> tuple[int, str] | str:
         async with places:
