@@ -30,6 +30,8 @@ class KubeError(Exception):
     """Seconds that the server asked us to wait."""
     made_progress = False
     """Whether the run that ended with this had written something before."""
+    about: str = ""
+    """Kind and name of the child whose write ended with this."""
 
 
 class UnreachableError(KubeError):

@@ -33,17 +33,19 @@ class Applier:
 
     async def apply(self, key: Key, uid: str, plan: Plan) -> None:
         """Writes, then the status, then the events. Raises the first KubeError of the first two."""
-        done = 0
-        try:
-            for write in plan.writes:
+        for done, write in enumerate(plan.writes):
+            try:
                 await self._write(write)
-                done += 1
-            if plan.status is not None:
-                await self._report(key, plan.status)
-        except KubeError as error:
-            error.made_progress = done > 0
-            raise
+            except KubeError as error:
+                error.made_progress, error.about = done > 0, _name_of(write)
+                raise
+        if plan.status is not None:
+            await self.report(key, plan.status)
         await self._tell(key, uid, plan.events)
+
+    async def report(self, key: Key, body: Mapping[str, Any]) -> None:
+        """Patches the status. Raises KubeError."""
+        await self.client.send(requests.patch_status(LLM_DEPLOYMENT, *key, body))
 
     async def _write(self, write: Write) -> None:
         match write:
@@ -59,9 +61,6 @@ class Applier:
                     self.caches.stores[write.kind].expect_gone(name, write.uid)
                 logger.info("Deleted", extra={"kind": write.kind, "object": write.name})
 
-    async def _report(self, key: Key, body: Mapping[str, Any]) -> None:
-        await self.client.send(requests.patch_status(LLM_DEPLOYMENT, *key, body))
-
     async def _tell(self, key: Key, uid: str, events: Sequence[Event]) -> None:
         regarding = {
             "apiVersion": LLM_DEPLOYMENT.api_version,
@@ -71,6 +70,12 @@ class Applier:
         for event in events:
             news = News(event.type, event.reason, event.message, event.action)
             await self.recorder.tell(regarding, news)
+
+
+def _name_of(write: Write) -> str:
+    if isinstance(write, Delete):
+        return f"{write.kind} {write.name}"
+    return f"{write.manifest['kind']} {write.manifest['metadata']['name']}"
 
 
 def _log(what: str, manifest: Mapping[str, Any]) -> None:

@@ -8,10 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from llm_operator.api.conditions import Reason
+from llm_operator.kube.errors import AnsweredError, ForbiddenError, InvalidError
 from llm_operator.kube.store import Key
+from llm_operator.reconcile import status
 from llm_operator.reconcile.actions import Plan
 from llm_operator.reconcile.apply import Applier
 from llm_operator.reconcile.observe import Observer
+from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.world import World
 
 Planner = Callable[[World], Plan]
@@ -58,8 +62,33 @@ class Reconciler:
             plan = self.plan(world)
         if plan.is_empty:
             return Run(Outcome.UNCHANGED, plan.requeue_after)
-        await self.applier.apply(key, world.deployment.uid, plan)
+        try:
+            await self.applier.apply(key, world.deployment.uid, plan)
+        except (InvalidError, ForbiddenError) as refused:
+            await self._tell_refusal(key, world, refused)
+            raise
         return Run(Outcome.CHANGED, _next_look(plan))
+
+    async def _tell_refusal(self, key: Key, world: World, refused: AnsweredError) -> None:
+        """Says in the status why a child cannot be written; the queue goes on trying."""
+        told = status.of_refusal(world, refusal_of(refused))
+        body = status.patch(world.deployment.status, told)
+        if refused.about and body is not None:
+            await self.applier.report(key, body)
+
+
+def refusal_of(refused: AnsweredError) -> Refusal:
+    """What a child that the API server does not take means for the LLMDeployment.
+
+    What is wrong stays wrong until the spec changes; what is forbidden (a quota, a webhook) may be
+    allowed later.
+    """
+    message = f"the API server refuses {refused.about}: {refused.message}"
+    if isinstance(refused, InvalidError):
+        return Refusal(Reason.INVALID_SPEC, message)
+    over_quota = "exceeded quota" in refused.message
+    reason = Reason.QUOTA_EXCEEDED if over_quota else Reason.INVALID_SPEC
+    return Refusal(reason, message, "Unknown")
 
 
 def _next_look(plan: Plan) -> float | None:

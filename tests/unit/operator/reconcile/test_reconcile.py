@@ -13,7 +13,7 @@ from llm_operator.kube.store import Key
 from llm_operator.reconcile.actions import Apply, Delete, Event, Plan
 from llm_operator.reconcile.apply import Applier
 from llm_operator.reconcile.observe import Caches, Observer
-from llm_operator.reconcile.reconcile import FOLLOW_UP_SECONDS, Outcome, Reconciler, Run
+from llm_operator.reconcile.reconcile import FOLLOW_UP_SECONDS, Outcome, Reconciler, Run, refusal_of
 from llm_operator.reconcile.world import World
 from support import worlds
 
@@ -159,3 +159,24 @@ async def test_what_was_deleted_is_forgotten_before_the_watch_tells() -> None:
     applier = Applier(cast(KubeClient, server), caches, cast(EventRecorder, server))
     await applier.apply(KEY, worlds.UID, Plan((A_DELETE,)))
     assert caches.children(KEY) == ()
+
+
+def test_what_is_wrong_with_a_child_is_wrong_with_the_spec() -> None:
+    error = answered(422, {"message": "spec.nodeSelector: Invalid value"})
+    error.about = "Deployment demo-1"
+    refusal = refusal_of(error)
+    assert (refusal.status, refusal.reason) == ("False", "InvalidSpec")
+    assert "Deployment demo-1" in refusal.message
+    assert "spec.nodeSelector" in refusal.message
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("exceeded quota: jobs", "QuotaExceeded"),
+        ('admission webhook "w" denied the request', "InvalidSpec"),
+    ],
+)
+def test_what_is_forbidden_now_may_be_allowed_later(message: str, reason: str) -> None:
+    refusal = refusal_of(answered(403, {"message": message}))
+    assert (refusal.status, refusal.reason) == ("Unknown", reason)
