@@ -88,9 +88,9 @@ def quantity_split(count: int, price: int) -> Split:
     return split_of("quantity", count, price, one_in=6)
 
 
-def fillers_split(first: str, second: str) -> Split:
-    """Held out: one pair of sentences beside the point in six, in either order."""
-    return split_of("fillers", *sorted((first, second)), one_in=6)
+def fillers_split(person: str, first: str, second: str) -> Split:
+    """Held out: one in six of a person with two sentences beside the point, in either order."""
+    return split_of("fillers", person, *sorted((first, second)), one_in=6)
 
 
 def question_split(phrasing: Phrasing, country: str) -> Split:
@@ -172,7 +172,8 @@ def _name(rng: Random, split: Split) -> str:
 def _summary(rng: Random, split: Split) -> tuple[str, str]:
     """A story of four sentences, two of them beside the point, told again in one.
 
-    In the held-out half the purchase, its quantities and the pair of other sentences are new.
+    In the held-out half the purchase, its quantities and the other sentences around the person are
+    all new.
     """
     person, thing = _drawn(
         lambda: (rng.choice(PEOPLE), rng.choice(THINGS)), lambda p: purchase_split(*p) is split
@@ -181,7 +182,7 @@ def _summary(rng: Random, split: Split) -> tuple[str, str]:
         lambda: (rng.randint(2, 99), rng.randint(2, 99)), lambda q: quantity_split(*q) is split
     )
     sentences = [f"{person} bought {count} {thing}.", f"The price was {price} euros."]
-    fillers = _drawn(lambda: rng.sample(FILLERS, 2), lambda f: fillers_split(*f) is split)
+    fillers = _drawn(lambda: rng.sample(FILLERS, 2), lambda f: fillers_split(person, *f) is split)
     for filler in fillers:
         sentences.insert(rng.randint(0, len(sentences)), filler)
     return (

@@ -58,6 +58,7 @@ THINGS = _words(
     "cups dolls eggs flags forks glasses hats jars keys kites knives lamps lemons maps mirrors "
     "nails pears pens plates ropes rugs scarves shirts shoes spoons stamps tables tickets towels"
 )
+# Many for the same reason: a few pairs of them would become a sign to remember names by.
 FILLERS = (
     "The weather was cold.",
     "It was a quiet day.",
@@ -69,6 +70,26 @@ FILLERS = (
     "A dog was sleeping.",
     "The bread smelled good.",
     "It rained a little.",
+    "The door was open.",
+    "Birds were singing.",
+    "The bus came early.",
+    "Someone was laughing.",
+    "The lights were on.",
+    "The river was high.",
+    "Children were playing.",
+    "The road was long.",
+    "It was nearly dark.",
+    "The sun was shining.",
+    "The coffee was hot.",
+    "Nothing else happened.",
+    "The bank was closed.",
+    "The wind was strong.",
+    "Everyone was tired.",
+    "The market was full.",
+    "A bell was ringing.",
+    "The garden was green.",
+    "The news was good.",
+    "It was a Monday.",
 )
 
 CAPITALS = (

@@ -74,7 +74,7 @@ def splits_of_summary(example: Example) -> set[Split]:
     return {
         purchase_split(person, thing),
         quantity_split(int(count), int(price)),
-        fillers_split(first, second),
+        fillers_split(person, first, second),
     }
 
 

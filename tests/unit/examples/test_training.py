@@ -66,9 +66,9 @@ def test_batches_are_padded_rows_of_one_width_with_labels_on_answers() -> None:
 
 def test_two_trainings_with_the_same_recipe_give_the_same_weights() -> None:
     import torch
-    from train import Recipe, trained
+    from train import Recipe, Round, trained
 
-    recipe = Recipe(steps=2, conversations_per_step=4, tokenizer_conversations=500)
+    recipe = Recipe((Round(1), Round(1)), conversations_per_step=4, tokenizer_conversations=500)
     threads = torch.get_num_threads()
     try:
         first, second = (trained(recipe)[1].state_dict() for _ in range(2))
