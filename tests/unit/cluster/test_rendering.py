@@ -88,7 +88,7 @@ def test_a_containerd_finds_the_shim_of_its_own_build_first() -> None:
 
 
 def test_the_fingerprint_is_the_same_for_every_user() -> None:
-    here, there = "/home/a/.cache/llm-operator", "/root/.cache/llm-operator"
+    here, there = "/home/a/.cache/llm-operator", "/home/b/.cache/llm-operator"
     first = blueprint.fingerprint(drawn(here), Path(here))
     assert blueprint.fingerprint(drawn(there), Path(there)) == first
 
