@@ -10,6 +10,7 @@ import pytest
 from llm_operator.kube.resources import BY_KIND
 from llm_operator.reconcile.plan import plan
 from llm_operator.reconcile.world import World
+from support.children import CHILD_KINDS
 from support.operator_life import Life, alive, eventually, settings_for
 from support.place import Place
 
@@ -28,19 +29,7 @@ async def test_a_fresh_object_becomes_ready(place: Place) -> None:
     async with alive(place.configuration, settings_for(place.namespace), plan):
         key = await place.deploy("demo")
         await eventually(lambda: place.is_settled(key))
-    assert sorted(kind for kind, _ in await place.children()) == [
-        "ConfigMap",
-        "ControllerRevision",
-        "Deployment",
-        "Job",
-        "NetworkPolicy",
-        "NetworkPolicy",
-        "PodDisruptionBudget",
-        "Service",
-        "Service",
-        "Service",
-        "ServiceAccount",
-    ]
+    assert sorted(kind for kind, _ in await place.children()) == CHILD_KINDS
 
 
 async def test_a_converged_world_gets_no_write_in_ten_resyncs(place: Place) -> None:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from llm_operator.reconcile.actions import Apply
 from llm_operator.render import labels
 from support import worlds
+from support.children import CHILD_KINDS
 from support.simulated_cluster import KilledError, SimulatedCluster
 
 FAILED = {
@@ -70,19 +71,7 @@ def test_a_fresh_object_becomes_ready_and_stays_without_writes() -> None:
 
 def test_each_child_is_made_once() -> None:
     found = settled(replicas=2)
-    assert sorted(kind for kind, _ in found.objects) == [
-        "ConfigMap",
-        "ControllerRevision",
-        "Deployment",
-        "Job",
-        "NetworkPolicy",
-        "NetworkPolicy",
-        "PodDisruptionBudget",
-        "Service",
-        "Service",
-        "Service",
-        "ServiceAccount",
-    ]
+    assert sorted(kind for kind, _ in found.objects) == CHILD_KINDS
     assert found.available() == 2
 
 
