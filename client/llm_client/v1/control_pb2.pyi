@@ -3,8 +3,10 @@
 isort:skip_file
 The control port (50052) of runtime and export pods. Every call is authenticated except grpc.health.v1."""
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 import builtins as _builtins
 import sys
@@ -68,6 +70,80 @@ EXPORT_STEP_PUSH: ExportStep.ValueType  # 4
 Global___ExportStep: _TypeAlias = ExportStep  # noqa: Y015
 
 @_typing.final
+class WatchHeldRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchHeldRequest: _TypeAlias = WatchHeldRequest  # noqa: Y015
+
+@_typing.final
+class WatchHeldResponse(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HELD_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def held(self) -> _containers.RepeatedCompositeFieldContainer[Global___HeldCalls]:
+        """One entry for each LLMDeployment with a held or forwarded call."""
+
+    def __init__(
+        self,
+        *,
+        held: _abc.Iterable[Global___HeldCalls] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["held", b"held"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchHeldResponse: _TypeAlias = WatchHeldResponse  # noqa: Y015
+
+@_typing.final
+class HeldCalls(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAMESPACE_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    CALLS_FIELD_NUMBER: _builtins.int
+    BYTES_FIELD_NUMBER: _builtins.int
+    FORWARDING_FIELD_NUMBER: _builtins.int
+    CALLS_RECEIVED_FIELD_NUMBER: _builtins.int
+    namespace: _builtins.str
+    name: _builtins.str
+    calls: _builtins.int
+    """Calls that wait for a ready pod."""
+    bytes: _builtins.int
+    forwarding: _builtins.int
+    """Calls that are being forwarded."""
+    calls_received: _builtins.int
+    """Calls taken in since the process started."""
+    def __init__(
+        self,
+        *,
+        namespace: _builtins.str = ...,
+        name: _builtins.str = ...,
+        calls: _builtins.int = ...,
+        bytes: _builtins.int = ...,
+        forwarding: _builtins.int = ...,
+        calls_received: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["bytes", b"bytes", "calls", b"calls", "calls_received", b"calls_received", "forwarding", b"forwarding", "name", b"name", "namespace", b"namespace"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___HeldCalls: _TypeAlias = HeldCalls  # noqa: Y015
+
+@_typing.final
 class GetLoadRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -83,6 +159,21 @@ class GetLoadRequest(_message.Message):
 Global___GetLoadRequest: _TypeAlias = GetLoadRequest  # noqa: Y015
 
 @_typing.final
+class WatchLoadRequest(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___WatchLoadRequest: _TypeAlias = WatchLoadRequest  # noqa: Y015
+
+@_typing.final
 class GetLoadResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -95,6 +186,11 @@ class GetLoadResponse(_message.Message):
     TOKENS_PER_SECOND_FIELD_NUMBER: _builtins.int
     STEP_SECONDS_FIELD_NUMBER: _builtins.int
     STATE_FIELD_NUMBER: _builtins.int
+    TIME_TO_FIRST_TOKEN_P90_SECONDS_FIELD_NUMBER: _builtins.int
+    INTER_TOKEN_LATENCY_P90_SECONDS_FIELD_NUMBER: _builtins.int
+    MEAN_PROMPT_TOKENS_FIELD_NUMBER: _builtins.int
+    MEAN_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
+    REQUESTS_RECEIVED_FIELD_NUMBER: _builtins.int
     running_requests: _builtins.int
     """Requests that hold a slot."""
     waiting_requests: _builtins.int
@@ -111,6 +207,14 @@ class GetLoadResponse(_message.Message):
     step_seconds: _builtins.float
     """Mean seconds of a step over the last ten seconds."""
     state: Global___LifecycleState.ValueType
+    time_to_first_token_p90_seconds: _builtins.float
+    """90th percentile over the last minute, in seconds; 0 where nothing was answered in it."""
+    inter_token_latency_p90_seconds: _builtins.float
+    mean_prompt_tokens: _builtins.float
+    """Moving averages over the latest requests; 0 before the first one. Of answers, those that ended; of none, those that run."""
+    mean_output_tokens: _builtins.float
+    requests_received: _builtins.int
+    """Requests taken in since the process started: a change tells of work that came and went between two messages."""
     def __init__(
         self,
         *,
@@ -123,10 +227,15 @@ class GetLoadResponse(_message.Message):
         tokens_per_second: _builtins.float = ...,
         step_seconds: _builtins.float = ...,
         state: Global___LifecycleState.ValueType = ...,
+        time_to_first_token_p90_seconds: _builtins.float = ...,
+        inter_token_latency_p90_seconds: _builtins.float = ...,
+        mean_prompt_tokens: _builtins.float = ...,
+        mean_output_tokens: _builtins.float = ...,
+        requests_received: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity_tokens", b"capacity_tokens", "prompt_tokens_queued", b"prompt_tokens_queued", "running_requests", b"running_requests", "slots", b"slots", "state", b"state", "step_seconds", b"step_seconds", "tokens_held", b"tokens_held", "tokens_per_second", b"tokens_per_second", "waiting_requests", b"waiting_requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity_tokens", b"capacity_tokens", "inter_token_latency_p90_seconds", b"inter_token_latency_p90_seconds", "mean_output_tokens", b"mean_output_tokens", "mean_prompt_tokens", b"mean_prompt_tokens", "prompt_tokens_queued", b"prompt_tokens_queued", "requests_received", b"requests_received", "running_requests", b"running_requests", "slots", b"slots", "state", b"state", "step_seconds", b"step_seconds", "time_to_first_token_p90_seconds", b"time_to_first_token_p90_seconds", "tokens_held", b"tokens_held", "tokens_per_second", b"tokens_per_second", "waiting_requests", b"waiting_requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

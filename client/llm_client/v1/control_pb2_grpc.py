@@ -39,6 +39,11 @@ class ControlStub:
                 request_serializer=llm_dot_v1_dot_control__pb2.GetLoadRequest.SerializeToString,
                 response_deserializer=llm_dot_v1_dot_control__pb2.GetLoadResponse.FromString,
                 _registered_method=True)
+        self.WatchLoad = channel.unary_stream(
+                '/llm.v1.Control/WatchLoad',
+                request_serializer=llm_dot_v1_dot_control__pb2.WatchLoadRequest.SerializeToString,
+                response_deserializer=llm_dot_v1_dot_control__pb2.GetLoadResponse.FromString,
+                _registered_method=True)
         self.Drain = channel.unary_unary(
                 '/llm.v1.Control/Drain',
                 request_serializer=llm_dot_v1_dot_control__pb2.DrainRequest.SerializeToString,
@@ -56,6 +61,13 @@ class ControlServicer:
 
     def GetLoad(self, request, context):
         """The load at this moment.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchLoad(self, request, context):
+        """The load whenever it changes, at most twice a second, and every five seconds where it does not.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -81,6 +93,11 @@ def add_ControlServicer_to_server(servicer, server):
             'GetLoad': grpc.unary_unary_rpc_method_handler(
                     servicer.GetLoad,
                     request_deserializer=llm_dot_v1_dot_control__pb2.GetLoadRequest.FromString,
+                    response_serializer=llm_dot_v1_dot_control__pb2.GetLoadResponse.SerializeToString,
+            ),
+            'WatchLoad': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchLoad,
+                    request_deserializer=llm_dot_v1_dot_control__pb2.WatchLoadRequest.FromString,
                     response_serializer=llm_dot_v1_dot_control__pb2.GetLoadResponse.SerializeToString,
             ),
             'Drain': grpc.unary_unary_rpc_method_handler(
@@ -120,6 +137,33 @@ class Control:
             target,
             '/llm.v1.Control/GetLoad',
             llm_dot_v1_dot_control__pb2.GetLoadRequest.SerializeToString,
+            llm_dot_v1_dot_control__pb2.GetLoadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchLoad(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llm.v1.Control/WatchLoad',
+            llm_dot_v1_dot_control__pb2.WatchLoadRequest.SerializeToString,
             llm_dot_v1_dot_control__pb2.GetLoadResponse.FromString,
             options,
             channel_credentials,
@@ -175,6 +219,82 @@ class Control:
             '/llm.v1.Control/Undrain',
             llm_dot_v1_dot_control__pb2.UndrainRequest.SerializeToString,
             llm_dot_v1_dot_control__pb2.UndrainResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
+class ActivationStub:
+    """Spoken by activator pods on their own port: what they hold for LLMDeployments that are at zero.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.WatchHeld = channel.unary_stream(
+                '/llm.v1.Activation/WatchHeld',
+                request_serializer=llm_dot_v1_dot_control__pb2.WatchHeldRequest.SerializeToString,
+                response_deserializer=llm_dot_v1_dot_control__pb2.WatchHeldResponse.FromString,
+                _registered_method=True)
+
+
+class ActivationServicer:
+    """Spoken by activator pods on their own port: what they hold for LLMDeployments that are at zero.
+    """
+
+    def WatchHeld(self, request, context):
+        """Everything that is held, whenever it changes (the first held call at once), and every five seconds where it does not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_ActivationServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'WatchHeld': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchHeld,
+                    request_deserializer=llm_dot_v1_dot_control__pb2.WatchHeldRequest.FromString,
+                    response_serializer=llm_dot_v1_dot_control__pb2.WatchHeldResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'llm.v1.Activation', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('llm.v1.Activation', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Activation:
+    """Spoken by activator pods on their own port: what they hold for LLMDeployments that are at zero.
+    """
+
+    @staticmethod
+    def WatchHeld(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llm.v1.Activation/WatchHeld',
+            llm_dot_v1_dot_control__pb2.WatchHeldRequest.SerializeToString,
+            llm_dot_v1_dot_control__pb2.WatchHeldResponse.FromString,
             options,
             channel_credentials,
             insecure,

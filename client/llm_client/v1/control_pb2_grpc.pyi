@@ -33,6 +33,8 @@ class ControlStub:
     def __new__(cls, channel: _aio.Channel) -> ControlAsyncStub: ...
     GetLoad: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetLoadRequest, _control_pb2.GetLoadResponse]
     """The load at this moment."""
+    WatchLoad: _grpc.UnaryStreamMultiCallable[_control_pb2.WatchLoadRequest, _control_pb2.GetLoadResponse]
+    """The load whenever it changes, at most twice a second, and every five seconds where it does not."""
     Drain: _grpc.UnaryUnaryMultiCallable[_control_pb2.DrainRequest, _control_pb2.DrainResponse]
     """Takes the pod out of service in the order of the architecture page; returns at once with the state reached."""
     Undrain: _grpc.UnaryUnaryMultiCallable[_control_pb2.UndrainRequest, _control_pb2.UndrainResponse]
@@ -43,6 +45,8 @@ class ControlAsyncStub(ControlStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetLoad: _aio.UnaryUnaryMultiCallable[_control_pb2.GetLoadRequest, _control_pb2.GetLoadResponse]  # type: ignore[assignment]
     """The load at this moment."""
+    WatchLoad: _aio.UnaryStreamMultiCallable[_control_pb2.WatchLoadRequest, _control_pb2.GetLoadResponse]  # type: ignore[assignment]
+    """The load whenever it changes, at most twice a second, and every five seconds where it does not."""
     Drain: _aio.UnaryUnaryMultiCallable[_control_pb2.DrainRequest, _control_pb2.DrainResponse]  # type: ignore[assignment]
     """Takes the pod out of service in the order of the architecture page; returns at once with the state reached."""
     Undrain: _aio.UnaryUnaryMultiCallable[_control_pb2.UndrainRequest, _control_pb2.UndrainResponse]  # type: ignore[assignment]
@@ -56,6 +60,14 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.GetLoadResponse, _abc.Awaitable[_control_pb2.GetLoadResponse]]:
         """The load at this moment."""
+
+    @_abc_1.abstractmethod
+    def WatchLoad(
+        self,
+        request: _control_pb2.WatchLoadRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_control_pb2.GetLoadResponse], _abc.AsyncIterator[_control_pb2.GetLoadResponse]]:
+        """The load whenever it changes, at most twice a second, and every five seconds where it does not."""
 
     @_abc_1.abstractmethod
     def Drain(
@@ -74,6 +86,37 @@ class ControlServicer(metaclass=_abc_1.ABCMeta):
         """Takes a drain back. FAILED_PRECONDITION once the process has been told to end."""
 
 def add_ControlServicer_to_server(servicer: ControlServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
+class ActivationStub:
+    """Spoken by activator pods on their own port: what they hold for LLMDeployments that are at zero."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> ActivationAsyncStub: ...
+    WatchHeld: _grpc.UnaryStreamMultiCallable[_control_pb2.WatchHeldRequest, _control_pb2.WatchHeldResponse]
+    """Everything that is held, whenever it changes (the first held call at once), and every five seconds where it does not."""
+
+@_typing.type_check_only
+class ActivationAsyncStub(ActivationStub):
+    """Spoken by activator pods on their own port: what they hold for LLMDeployments that are at zero."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    WatchHeld: _aio.UnaryStreamMultiCallable[_control_pb2.WatchHeldRequest, _control_pb2.WatchHeldResponse]  # type: ignore[assignment]
+    """Everything that is held, whenever it changes (the first held call at once), and every five seconds where it does not."""
+
+class ActivationServicer(metaclass=_abc_1.ABCMeta):
+    """Spoken by activator pods on their own port: what they hold for LLMDeployments that are at zero."""
+
+    @_abc_1.abstractmethod
+    def WatchHeld(
+        self,
+        request: _control_pb2.WatchHeldRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_control_pb2.WatchHeldResponse], _abc.AsyncIterator[_control_pb2.WatchHeldResponse]]:
+        """Everything that is held, whenever it changes (the first held call at once), and every five seconds where it does not."""
+
+def add_ActivationServicer_to_server(servicer: ActivationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
 class ExportProgressStub:
     """Spoken by export pods while they work."""

@@ -5,11 +5,12 @@ and refuses what an API server with an older CRD let through. Nothing here raise
 object: what cannot be read becomes `LLMDeployment.invalid`.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 from pydantic.alias_generators import to_camel
 
 from llm_operator.api.source import Source, parse_uri
@@ -24,6 +25,18 @@ NAME_LIMIT = 40
 """Characters of metadata.name; the rest of a DNS label is for what children append."""
 
 JSON = dict[str, Any]
+
+_UNITS = {"ms": 0.001, "s": 1.0}
+
+
+def _seconds(value: object) -> object:
+    """`250ms` and `1.5s` as seconds; anything else is for the validation to refuse."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s)", value) if isinstance(value, str) else None
+    return float(found[1]) * _UNITS[found[2]] if found else value
+
+
+Duration = Annotated[float, BeforeValidator(_seconds), Field(gt=0)]
+"""Seconds; written with a unit."""
 
 
 class _Fields(BaseModel):
@@ -119,9 +132,82 @@ class RuntimeSpec(_Fields):
 class RolloutSpec(_Fields):
     strategy: Literal["RollingUpdate"] = "RollingUpdate"
     max_surge: int = Field(default=1, ge=1)
+    capacity_timeout_seconds: int = Field(default=900, ge=1, le=86_400)
     progress_deadline_seconds: int = Field(default=1800, ge=1)
     startup_timeout_seconds: int = Field(default=1800, ge=10)
     revision_history_limit: int = Field(default=5, ge=0)
+
+
+class ScalingPolicy(_Fields):
+    """At most `value` pods (or per cent of the pods) more or fewer within `period_seconds`."""
+
+    type: Literal["Pods", "Percent"]
+    value: int = Field(ge=1)
+    period_seconds: int = Field(ge=1, le=1800)
+
+
+class ScaleUpSpec(_Fields):
+    stabilization_window_seconds: int = Field(default=0, ge=0, le=3600)
+    policies: tuple[ScalingPolicy, ...] = ()
+
+
+class ScaleDownSpec(_Fields):
+    stabilization_window_seconds: int = Field(default=300, ge=0, le=3600)
+    policies: tuple[ScalingPolicy, ...] = ()
+
+
+class TargetsSpec(_Fields):
+    """`utilization` in per cent of what a pod can carry; the latencies are guards."""
+
+    utilization: int = Field(default=85, ge=10, le=100)
+    time_to_first_token_p90: Duration | None = Field(default=None, alias="timeToFirstTokenP90")
+    inter_token_latency_p90: Duration | None = Field(default=None, alias="interTokenLatencyP90")
+
+
+class PanicSpec(_Fields):
+    window_seconds: int = Field(default=3, ge=1, le=60)
+    threshold_percent: int = Field(default=200, ge=110, le=1000)
+
+
+class ScaleToZeroSpec(_Fields):
+    after_seconds: int = Field(default=600, ge=5, le=86_400)
+    hold_timeout_seconds: int = Field(default=300, ge=1, le=3600)
+    max_held: int = Field(default=1000, ge=1, le=10_000)
+
+
+class ScheduleSpec(_Fields):
+    """A floor that holds from each time that `cron` names in `time_zone`, for so long."""
+
+    cron: str
+    time_zone: str = "Etc/UTC"
+    duration_seconds: int = Field(ge=60, le=604_800)
+    min_replicas: int = Field(ge=1)
+
+
+class AutoscalingSpec(_Fields):
+    """Present: the operator owns the number of pods."""
+
+    min_replicas: int = Field(default=1, ge=0)
+    max_replicas: int = Field(ge=1)
+    mode: Literal["Active", "Advisory"] = "Active"
+    metric: Literal["Tokens", "Concurrency"] = "Tokens"
+    targets: TargetsSpec = TargetsSpec()
+    scale_up: ScaleUpSpec = ScaleUpSpec()
+    scale_down: ScaleDownSpec = ScaleDownSpec()
+    stable_window_seconds: int = Field(default=60, ge=5, le=600)
+    panic: PanicSpec = PanicSpec()
+    scale_to_zero: ScaleToZeroSpec = ScaleToZeroSpec()
+    schedules: tuple[ScheduleSpec, ...] = ()
+
+    @model_validator(mode="after")
+    def _is_possible(self) -> "AutoscalingSpec":
+        if self.min_replicas > self.max_replicas:
+            raise ValueError("minReplicas is greater than maxReplicas")
+        if self.panic.window_seconds > self.stable_window_seconds:
+            raise ValueError("panic.windowSeconds is greater than stableWindowSeconds")
+        if any(schedule.min_replicas > self.max_replicas for schedule in self.schedules):
+            raise ValueError("a schedule's minReplicas is greater than maxReplicas")
+        return self
 
 
 class DrainSpec(_Fields):
@@ -162,6 +248,7 @@ class LLMDeploymentSpec(_Fields):
     model: ModelSpec
     runtime: RuntimeSpec = RuntimeSpec()
     replicas: int = Field(default=1, ge=0)
+    autoscaling: AutoscalingSpec | None = None
     rollout: RolloutSpec = RolloutSpec()
     drain: DrainSpec = DrainSpec()
     service: ServiceSpec = ServiceSpec()

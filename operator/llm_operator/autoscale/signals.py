@@ -1,0 +1,49 @@
+"""What one pod says about its load. Pure."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PodState(StrEnum):
+    """Where a pod is in its life, as it says itself."""
+
+    STARTING = "starting"
+    SERVING = "serving"
+    LAME_DUCK = "lame-duck"
+    DRAINING = "draining"
+    DRAINED = "drained"
+    FAILED = "failed"
+
+
+LEAVING = frozenset({PodState.LAME_DUCK, PodState.DRAINING, PodState.DRAINED})
+"""States of a pod that was asked to drain."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodLoad:
+    """One pod's load at one moment. Tokens are counted as the pod's caches count them."""
+
+    running: int
+    waiting: int
+    tokens_held: int
+    prompt_tokens_queued: int
+    capacity_tokens: int
+    slots: int
+    state: PodState = PodState.SERVING
+    tokens_per_second: float = 0.0
+    step_seconds: float = 0.0
+    first_token_p90: float = 0.0
+    """Seconds over the pod's last minute; 0 where nothing was answered."""
+    inter_token_p90: float = 0.0
+    mean_prompt: float = 0.0
+    mean_output: float = 0.0
+    received: int = 0
+    """Requests since the pod's process started; smaller than before after a restart."""
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.state in LEAVING
+
+    @property
+    def is_idle(self) -> bool:
+        return self.running == 0 and self.waiting == 0
