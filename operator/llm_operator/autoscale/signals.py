@@ -47,3 +47,13 @@ class PodLoad:
     @property
     def is_idle(self) -> bool:
         return self.running == 0 and self.waiting == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldCalls:
+    """What activators hold for an LLMDeployment at one moment."""
+
+    calls: int = 0
+    forwarding: int = 0
+    received: int = 0
+    """Calls taken in since the activators' processes started."""

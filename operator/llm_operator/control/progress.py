@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import grpc
 
 from llm_client.v1 import control_pb2, control_pb2_grpc
+from llm_operator.control.channel import CONTROL_PORT, authorization, channel_to
 from llm_operator.control.token import TokenUnavailableError
 
 logger = logging.getLogger(__name__)
 
-CONTROL_PORT = 50052
 ANSWER_SECONDS = 1.0
 """A reconcile waits no longer: the export itself goes on whether we look or not."""
 
@@ -43,12 +43,9 @@ class ProgressClient:
 
     async def ask(self, address: str) -> Progress | None:
         """Progress of the export pod with this IP; None when it does not answer in time."""
-        host = f"[{address}]" if ":" in address else address
         try:
-            metadata = (("authorization", f"Bearer {self.token()}"),)
-            async with grpc.aio.insecure_channel(
-                f"{host}:{self.port}", options=_OPTIONS
-            ) as channel:
+            metadata = authorization(self.token())
+            async with channel_to(address, self.port) as channel:
                 stub = control_pb2_grpc.ExportProgressStub(channel)
                 answer = await stub.GetProgress(
                     control_pb2.GetProgressRequest(), timeout=self.seconds, metadata=metadata
@@ -60,12 +57,6 @@ class ProgressClient:
             logger.warning("Control token cannot be read", extra={"error": str(error)})
             return None
         return _progress(answer)
-
-
-_OPTIONS = (
-    ("grpc.enable_http_proxy", 0),  # pods are never behind a web proxy
-    ("grpc.max_receive_message_length", 64 * 1024),
-)
 
 
 def _progress(answer: control_pb2.GetProgressResponse) -> Progress | None:
