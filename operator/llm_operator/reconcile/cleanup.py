@@ -43,6 +43,8 @@ def _has_ended(situation: Situation, hash8: str) -> bool:
         return False
     if situation.record_of(hash8) is None:
         return True  # nothing to scale it down with: deleting it drains its pods the same way
+    if hash8 == situation.stable:
+        return False  # at zero nobody knows yet whether the new one serves
     deployment = situation.deployments[hash8]
     is_observed = count(deployment, "observedGeneration") >= deployment["metadata"]["generation"]
     is_empty = not deployment["spec"].get("replicas") and not count(deployment, "replicas")

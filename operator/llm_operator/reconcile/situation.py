@@ -179,14 +179,18 @@ def _fleet(hash8: str, deployment: Manifest | None, records: tuple[Revision, ...
 
 
 def _stable(situation: Situation) -> str | None:
-    if is_carrying(situation.deployments.get(situation.hash8), situation.wanted):
+    """Carrying nothing proves nothing: scaled to zero, the one that once served stays stable."""
+    carries = is_carrying(situation.deployments.get(situation.hash8), situation.wanted)
+    if carries and situation.wanted:
         return situation.hash8
     told = situation.world.deployment.status.get("stableRevision")
     if told in situation.deployments or told == situation.hash8:
         return str(told)
     serving = [fleet for fleet in situation.fleets.values() if fleet.available]
     best = max(serving, key=lambda fleet: (fleet.available, fleet.number), default=None)
-    return best.hash8 if best is not None else None
+    if best is not None:
+        return best.hash8
+    return situation.hash8 if carries else None
 
 
 def _replicas(situation: Situation) -> Mapping[str, int]:
