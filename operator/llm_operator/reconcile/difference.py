@@ -1,8 +1,9 @@
 """Does a live object say what we want it to say?
 
 A subset comparison: the API server fills in defaults, other managers own other fields, quantities
-come back in another spelling. What *we* once set and no longer want is seen by a hash of the whole
-wish, kept in an annotation.
+come back in another spelling. Selectors and the rules of a policy are the exception: one key more
+means other pods, one rule more another policy. What *we* once set and no longer want is seen by a
+hash of the whole wish, kept in an annotation.
 """
 
 import hashlib
@@ -19,6 +20,10 @@ _LIST_KEYS = ("name", "containerPort", "port", "uid", "mountPath", "topologyKey"
 """Fields by which items of a list are recognised, in order of preference."""
 
 _QUANTITY_FIELDS = ("limits", "requests", "sizeLimit", "divisor")
+
+_WHOLE_FIELDS = ("selector", "podSelector", "ingress", "egress")
+"""Fields that belong to one manager as a whole; the API server fills in nothing there that we do
+not say."""
 
 
 def stamped(manifest: Manifest) -> dict[str, Any]:
@@ -59,6 +64,8 @@ def _is_object_satisfied(wanted: dict[str, Any], live: Any) -> bool:
 
 
 def _is_field_satisfied(key: str, wanted: Any, live: Any) -> bool:
+    if key in _WHOLE_FIELDS:
+        return bool(wanted == live)
     if key not in _QUANTITY_FIELDS or live is None:
         return is_satisfied(wanted, live)
     return is_satisfied(_canonical(wanted), _canonical(live))

@@ -1,5 +1,6 @@
 """Whatever happens, repeated reconciles end where nothing is left to write."""
 
+import copy
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -368,6 +369,23 @@ def test_what_others_added_is_left_alone() -> None:
     service["metadata"]["labels"]["team"] = "blue"
     service["spec"]["ports"][0]["nodePort"] = 30123
     assert found.reconcile().is_empty
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "field"),
+    [
+        ("Service", "demo", "selector"),
+        ("NetworkPolicy", "demo", "podSelector"),
+        ("PodDisruptionBudget", "demo", "selector"),
+    ],
+)
+def test_a_key_that_others_added_to_a_selector_is_removed(kind: str, name: str, field: str) -> None:
+    found = settled()
+    selector = found.objects[kind, name]["spec"][field]
+    before = copy.deepcopy(selector)
+    selector.get("matchLabels", selector)["team"] = "blue"
+    found.settle()
+    assert found.objects[kind, name]["spec"][field] == before
 
 
 def test_a_removed_annotation_of_the_service_is_removed() -> None:

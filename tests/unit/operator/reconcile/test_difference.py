@@ -52,6 +52,38 @@ def test_what_says_something_else_is_written(wanted: Any, live: Any) -> None:
     assert not is_satisfied(wanted, live)
 
 
+@pytest.mark.parametrize(
+    ("wanted", "live"),
+    [
+        ({"selector": {"app": "demo"}}, {"selector": {"app": "demo", "track": "canary"}}),
+        (
+            {"selector": {"matchLabels": {"app": "demo"}}},
+            {"selector": {"matchLabels": {"app": "demo", "track": "canary"}}},
+        ),
+        (
+            {"podSelector": {"matchLabels": {"app": "demo"}}},
+            {"podSelector": {"matchLabels": {"app": "demo"}, "matchExpressions": [{"key": "a"}]}},
+        ),
+        ({"podSelector": {}}, {"podSelector": {"matchLabels": {"app": "demo"}}}),
+        (
+            {"ingress": [{"ports": [{"port": "grpc"}]}]},
+            {"ingress": [{"ports": [{"port": "grpc"}, {"port": "control"}]}]},
+        ),
+        (
+            {"ingress": [{"from": [{"podSelector": {}}]}]},
+            {"ingress": [{"from": [{"podSelector": {}}], "ports": []}, {}]},
+        ),
+        (
+            {"egress": [{"to": [{"namespaceSelector": {"matchLabels": {"a": "b"}}}]}]},
+            {"egress": [{"to": [{"namespaceSelector": {"matchLabels": {"a": "b", "c": "d"}}}]}]},
+        ),
+    ],
+)
+def test_what_others_add_to_a_selector_or_a_rule_is_a_difference(wanted: Any, live: Any) -> None:
+    assert is_satisfied(wanted, wanted)
+    assert not is_satisfied(wanted, live)
+
+
 def test_ports_with_one_number_and_two_protocols_are_told_apart() -> None:
     udp, tcp = {"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}
     assert is_satisfied({"ports": [udp, tcp]}, {"ports": [dict(udp), dict(tcp)]})
