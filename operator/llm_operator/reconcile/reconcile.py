@@ -4,12 +4,13 @@ Flow is one way. Nothing here remembers anything between two runs, so a run may 
 cut off anywhere: the next one starts from what is there.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
 from llm_operator.api.conditions import Reason
-from llm_operator.kube.errors import AnsweredError, ForbiddenError, InvalidError
+from llm_operator.kube.errors import AnsweredError, ForbiddenError, InvalidError, KubeError
 from llm_operator.kube.store import Key
 from llm_operator.reconcile import status
 from llm_operator.reconcile.actions import Plan
@@ -17,6 +18,8 @@ from llm_operator.reconcile.apply import Applier
 from llm_operator.reconcile.observe import Observer
 from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.world import World
+
+logger = logging.getLogger(__name__)
 
 Planner = Callable[[World], Plan]
 
@@ -73,8 +76,13 @@ class Reconciler:
         """Says in the status why a child cannot be written; the queue goes on trying."""
         told = status.of_refusal(world, refusal_of(refused))
         body = status.patch(world.deployment.status, told)
-        if refused.about and body is not None:
+        if not refused.about or body is None:
+            return
+        try:
             await self.applier.report(key, body)
+        except KubeError as error:  # the refusal is what the queue and the log have to hear of
+            context = {"key": str(key), "error": str(error)}
+            logger.warning("Status cannot tell of a refusal", extra=context)
 
 
 def refusal_of(refused: AnsweredError) -> Refusal:

@@ -161,6 +161,25 @@ async def test_what_was_deleted_is_forgotten_before_the_watch_tells() -> None:
     assert caches.children(KEY) == ()
 
 
+@dataclass
+class Deaf(Server):
+    """Refuses children, and the status, too."""
+
+    async def send(self, request: Request) -> dict[str, Any]:
+        raise answered(500, {"message": "etcd is down"})
+
+
+async def test_a_refusal_is_raised_even_where_the_status_cannot_tell_it(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    server = Deaf(failing={0: answered(403, {"message": "exceeded quota: services"})})
+    with pytest.raises(KubeError, match="exceeded quota"):
+        await a_reconciler(Eyes(worlds.world()), server, Plan((an_apply(),))).reconcile(KEY)
+    (told,) = caplog.records
+    assert "etcd is down" in str(vars(told)["error"])
+    assert vars(told)["key"] == str(KEY)
+
+
 def test_what_is_wrong_with_a_child_is_wrong_with_the_spec() -> None:
     error = answered(422, {"message": "spec.nodeSelector: Invalid value"})
     error.about = "Deployment demo-1"
