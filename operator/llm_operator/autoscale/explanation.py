@@ -1,0 +1,90 @@
+"""A decision in one sentence for `kubectl describe`, and the figures that it was made on."""
+
+from collections.abc import Mapping
+
+from llm_operator.autoscale.decision import DecisionReason
+from llm_operator.autoscale.wish import View, Wish
+
+_CHANGES = {
+    DecisionReason.DEMAND_ROSE: "the load of the last {stable} s needs {pods} at {target} % each",
+    DecisionReason.BURST: "a burst: the load of the last {brief} s needs {pods} at {target} % each",
+    DecisionReason.CALLS_HELD: "calls are held until a pod is ready",
+    DecisionReason.LATENCY: "latency is above its target although the tokens fit",
+    DecisionReason.MINIMUM: "minReplicas asks for {pods}",
+    DecisionReason.SCHEDULE: "a schedule asks for {pods} now",
+    DecisionReason.ROLLOUT: "the rollout needs {pods}",
+    DecisionReason.DEMAND_FELL: "for {window} s fewer would have held the load with room to spare",
+    DecisionReason.MAXIMUM: "maxReplicas allows {pods}",
+    DecisionReason.AT_MAXIMUM: "the load asks for more than maxReplicas allows",
+    DecisionReason.IDLE: "no request ran, waited or was held for {idle} s",
+}
+
+_HOLDS = {
+    DecisionReason.STEADY: "the load fits",
+    DecisionReason.AT_MAXIMUM: "the load asks for more than maxReplicas allows",
+    DecisionReason.METRICS_UNAVAILABLE: "most pods give no credible report of their load",
+    DecisionReason.NO_POD_READY: "no pod is ready that could tell the load",
+    DecisionReason.AFTER_BURST: "fewer would do, but a burst, or a start of the operator, must be "
+    "{stable} s past",
+    DecisionReason.STABILIZING: "another number would fit the load; it is followed once it has "
+    "held for the stabilization window",
+    DecisionReason.LATENCY_HOLDS: "fewer would hold the tokens, but not the latency targets",
+    DecisionReason.POLICY_HOLDS: "another number would fit the load; the scaling policies delay it",
+    DecisionReason.ROLLOUT_HOLDS: "fewer would do; they go when the rollout is over",
+}
+
+
+def explain(view: View, settled: Wish) -> str:
+    """One sentence that gives the number of pods and why."""
+    current, count, reason = view.seen.current, settled.count, settled.reason
+    if reason is DecisionReason.CAPACITY_LIMITED:
+        return f"Keeping {_pods(count)}: {_no_room(view)}, so no more are asked for."
+    figures = _figures(view, count)
+    if count != current:
+        why = _CHANGES.get(reason) or _HOLDS[reason]
+        return f"Scaled from {current} to {_pods(count)}: {why.format(**figures)}."
+    why = _HOLDS.get(reason) or _CHANGES[reason]
+    return f"Keeping {_pods(count)}: {why.format(**figures)}."
+
+
+def inputs(view: View) -> Mapping[str, str]:
+    """The figures of a decision, for status."""
+    seen, load = view.seen, view.load
+    startup = view.memory.startups.p90
+    known = {
+        "load": f"{view.stable():.2f} pods over {view.spec.stable_window_seconds} s",
+        "loadShort": f"{view.sudden():.2f} pods over {view.spec.panic.window_seconds} s",
+        "tokensPerPod": f"{load.profile.tokens:.0f}",
+        "tokensPerRequest": f"{load.profile.request:.0f}",
+        "slotsPerPod": f"{load.profile.slots:g}",
+        "target": f"{view.carried * 100:.0f} %",
+        "ready": str(load.ready),
+        "pending": str(seen.pending),
+        "unschedulable": str(len(seen.unschedulable_since)),
+        "silent": str(load.missing),
+        "running": str(load.running),
+        "waiting": str(load.waiting),
+        "held": str(load.held),
+    }
+    return known if startup is None else {**known, "startupSecondsP90": f"{startup:.0f}"}
+
+
+def _figures(view: View, count: int) -> Mapping[str, str]:
+    return {
+        "pods": _pods(count),
+        "stable": str(view.spec.stable_window_seconds),
+        "brief": str(view.spec.panic.window_seconds),
+        "target": f"{view.carried * 100:.0f}",
+        "window": f"{view.down_window():.0f}",
+        "idle": f"{view.zero_after():.0f}",
+    }
+
+
+def _pods(count: int) -> str:
+    return "1 pod" if count == 1 else f"{count} pods"
+
+
+def _no_room(view: View) -> str:
+    if view.seen.is_refused:
+        return "a quota or the cluster autoscaler refuses further pods"
+    return f"pods have found no node for {view.limits.capacity_timeout:.0f} s"

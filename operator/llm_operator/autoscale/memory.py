@@ -1,0 +1,103 @@
+"""What is remembered of an LLMDeployment between two decisions: bounded, in the leader's memory."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from llm_operator.api.llmdeployment import AutoscalingSpec
+from llm_operator.autoscale import schedule
+from llm_operator.autoscale.decision import DecisionReason
+from llm_operator.autoscale.demand import Load, Profile, measure
+from llm_operator.autoscale.guard import Guard
+from llm_operator.autoscale.idle import Quiet
+from llm_operator.autoscale.knee import Knees
+from llm_operator.autoscale.observation import Observation
+from llm_operator.autoscale.policies import Change
+from llm_operator.autoscale.schedule import Floor
+from llm_operator.autoscale.startup import Startups
+from llm_operator.autoscale.windows import Highest, Mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What was told last, and what may be told next."""
+
+    desired: int
+    reason: DecisionReason = DecisionReason.STEADY
+    message: str = ""
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    next: DecisionReason | None = None
+    """A reason to keep `desired` that has not held for long enough to be told."""
+    next_since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """Everything that a decision knows besides what it sees."""
+
+    now: float
+    """When it was written: time does not run backwards even where a clock does."""
+    shown: Shown
+    burst_at: float
+    """When the short window last asked for far more than what was ready."""
+    stable: Mean = field(default_factory=Mean)
+    """Load in pods, silent pods counted as idle: what scales up."""
+    cautious: Mean = field(default_factory=Mean)
+    """The same, silent pods counted as full: what scales down."""
+    sudden: Mean = field(default_factory=Mean)
+    """`stable` over the short window."""
+    queue: Mean = field(default_factory=Mean)
+    """Requests that wait, over the short window."""
+    wanted_low: Highest = field(default_factory=Highest)
+    """Minus the counts that scaling up wanted."""
+    wanted_high: Highest = field(default_factory=Highest)
+    """Counts that scaling down would have left."""
+    changes: tuple[Change, ...] = ()
+    profile: Profile = field(default_factory=Profile)
+    knees: Knees = field(default_factory=Knees)
+    guard: Guard = field(default_factory=Guard)
+    quiet: Quiet = field(default_factory=Quiet)
+    startups: Startups = field(default_factory=Startups)
+    floor: Floor = field(default_factory=Floor)
+
+    @classmethod
+    def after_restart(
+        cls,
+        current: int,
+        now: float,
+        reason: DecisionReason = DecisionReason.STEADY,
+        message: str = "",
+    ) -> "Memory":
+        """What a leader starts with: as if a burst had just been, so that nothing is scaled down
+        on what it has not seen. `reason` and `message`: as status tells them, to be kept while
+        they hold."""
+        shown = Shown(desired=current, reason=reason, message=message)
+        return cls(
+            now=now, shown=shown, burst_at=now, wanted_high=Highest().see(now, current, math.inf)
+        )
+
+    def see(self, observation: Observation, spec: AutoscalingSpec) -> tuple["Memory", Load]:
+        """With what there is now, and the load that it makes."""
+        now = observation.now
+        knees = self.knees.see(now, observation.pods)
+        load = measure(observation, self.profile, knees, spec)
+        brief = spec.panic.window_seconds
+        full = load.missing * spec.targets.utilization / 100
+        floor = self.floor
+        if not floor.holds(now, spec.schedules):
+            floor = schedule.floor(now, spec.schedules)
+        memory = replace(
+            self,
+            now=now,
+            stable=self.stable.see(now, load.pods, spec.stable_window_seconds),
+            cautious=self.cautious.see(now, load.pods + full, spec.stable_window_seconds),
+            sudden=self.sudden.see(now, load.pods, brief),
+            queue=self.queue.see(now, load.waiting + load.held, brief),
+            profile=load.profile,
+            knees=knees,
+            guard=self.guard.see(observation, load, spec.targets),
+            quiet=self.quiet.see(observation, load),
+            startups=self.startups.see(observation),
+            floor=floor,
+        )
+        return memory, load

@@ -1,0 +1,53 @@
+"""What the autoscaler sees of one LLMDeployment at one moment."""
+
+from dataclasses import dataclass
+
+from llm_operator.autoscale.signals import PodLoad
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PodReport:
+    """A pod that runs: ready, or leaving."""
+
+    uid: str
+    load: PodLoad | None
+    """None: no credible report within 10 s (the pod hangs, lies or is gone)."""
+    revision: str = ""
+    """What was learned about pods of a revision goes with it."""
+
+    @property
+    def is_leaving(self) -> bool:
+        return self.load is not None and self.load.is_leaving
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """One LLMDeployment's pods and what happens around them."""
+
+    now: float
+    """Seconds since the epoch."""
+    pods: tuple[PodReport, ...]
+    """Ready pods and leaving ones, of revisions that serve."""
+    pending: int = 0
+    """Pods that were made and are not ready yet, without those that no node takes."""
+    unschedulable_since: tuple[float, ...] = ()
+    """Per pod that no node takes: since when, in seconds since the epoch."""
+    is_refused: bool = False
+    """A quota, or a cluster autoscaler that has said no: waiting for a node is no use."""
+    held: int = 0
+    """Calls that activators hold now."""
+    held_received: int = 0
+    """Calls that activators ever took in."""
+    current: int
+    """Pods that were wanted last; at the very start `spec.replicas`."""
+    rollout_floor: int = 0
+    """What a running rollout needs."""
+    is_rolling: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What the rest of the spec says about scaling."""
+
+    capacity_timeout: float
+    """Seconds that a pod may wait for a node and still count as one that comes."""
