@@ -51,7 +51,7 @@ _OPERATOR = Recipe(
     sources=("client", "operator"),
     locks=("requirements/operator.txt",),
     wheels=("requirements/operator.txt",),
-    imports=("llm_operator.__main__", "kubernetes.aio"),
+    imports=("llm_operator.process", "kubernetes.aio"),
     absent=("onnxruntime", "pip", "setuptools"),
 )
 _EXPORTER = Recipe(

@@ -1,68 +1,24 @@
-"""`llm-operator`: settings -> client -> parts -> kopf, which runs them until a signal. Wiring
-only."""
+"""The `llm-operator` command.
 
-import asyncio
-import logging
+Everything else is imported when a signal can end it: that takes more than a second, and the kernel
+drops a SIGTERM for which process 1 has no handler.
+"""
+
 import os
 import signal
-import sys
-
-import kopf
-
-from llm_operator import handlers
-from llm_operator.kube.connect import connect
-from llm_operator.reconcile.plan import plan
-from llm_operator.settings import Settings, SettingsError
-from llm_operator.telemetry import logs
-from llm_operator.wiring import Operator, assemble
-
-logger = logging.getLogger(__name__)
+from types import FrameType
 
 
 def main() -> None:
-    """Runs the operator. Exit codes: 0 after a signal, 2 for bad settings, 1 for all else."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as process 1 it would be ignored
-    try:
-        settings = Settings.from_env(os.environ)
-    except SettingsError as error:
-        sys.stderr.write(f"llm-operator: {error}\n")
-        sys.exit(2)
-    logs.configure(settings.log_level)
-    try:
-        asyncio.run(_run(settings))
-    except Exception:
-        logger.exception("The operator ended with an error")
-        sys.exit(1)
+    """Runs the operator; see `llm_operator.process.run`."""
+    signal.signal(signal.SIGTERM, _end)  # until kopf has handlers of its own
+    from llm_operator.process import run
+
+    run()
 
 
-async def _run(settings: Settings) -> None:
-    api = await connect(os.environ.get("KUBECONFIG", ""))
-    await operate(assemble(settings, api, plan))
-
-
-async def operate(operator: Operator) -> None:
-    """Runs an operator under kopf until a signal comes or one of its parts ends."""
-    registry, loop = kopf.OperatorRegistry(), operator.loop
-    handlers.register(registry, loop.queue, loop.roster, operator.client.api.configuration)
-    failures: list[BaseException] = []
-
-    async def stop() -> None:
-        try:
-            await operator.stop()
-        except Exception as error:  # kopf would only log it, and the process must fail
-            failures.append(error)
-
-    handlers.register_lifecycle(registry, operator.start, stop)
-    namespaces = operator.settings.watch_namespaces
-    await kopf.operator(
-        registry=registry,
-        settings=handlers.quiet(kopf.OperatorSettings()),
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-        stop_flag=operator.ended,
-    )
-    for failure in failures:
-        raise failure
+def _end(_number: int, _frame: FrameType | None) -> None:
+    os._exit(0)  # nothing runs yet that would have to be tidied up
 
 
 if __name__ == "__main__":

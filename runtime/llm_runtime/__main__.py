@@ -7,6 +7,8 @@ Subcommands are imported when they are used, so that serving never loads the exp
 
 import importlib
 import os
+import signal
+from types import FrameType
 
 import click
 
@@ -14,6 +16,9 @@ import click
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 # A second series for each counter, with its time of birth, is of no use to anybody here.
 os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")
+
+ENDED = 128 + signal.SIGTERM
+"""Exit code of a process that was told to end before it had anything to finish."""
 
 _COMMANDS = {
     "serve": "Serve an artifact over gRPC.",
@@ -45,8 +50,21 @@ class _Lazy(click.Group):
 
 @click.group(cls=_Lazy)
 @click.version_option(package_name="llm-runtime")
-def main() -> None:
+def commands() -> None:
     """Exports Transformers to ONNX and serves them over gRPC with continuous batching."""
+
+
+def main() -> None:
+    """Runs a subcommand.
+
+    The kernel drops a SIGTERM for which process 1 has no handler; the server brings its own.
+    """
+    signal.signal(signal.SIGTERM, _end)
+    commands(prog_name="llm-runtime")
+
+
+def _end(_number: int, _frame: FrameType | None) -> None:
+    os._exit(ENDED)
 
 
 if __name__ == "__main__":
