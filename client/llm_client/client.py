@@ -27,7 +27,7 @@ from llm_client.request import (
     prompt_request,
 )
 from llm_client.results import Answer, Chunk, ModelInfo, answer_of, chunk_of, model_info_of
-from llm_client.transport import CHANNEL_OPTIONS
+from llm_client.transport import CHANNEL_OPTIONS, CONNECTING
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 
@@ -135,21 +135,23 @@ class Client:
         call = self._stub.GenerateStream(
             request, timeout=timeout or self._timeout, wait_for_ready=True
         )
+        has_begun = False
         try:
             async for message in call:
+                has_begun = True
                 yield chunk_of(message)
         except grpc.aio.AioRpcError as error:
-            raise self._error(error) from None
+            raise self._error(error, has_begun=has_begun) from None
         finally:
             call.cancel()
 
-    def _error(self, error: grpc.aio.AioRpcError) -> LLMError:
-        """The error to raise; a deadline without a connection is an address nobody answers at."""
+    def _error(self, error: grpc.aio.AioRpcError, *, has_begun: bool = False) -> LLMError:
+        """The error to raise; a deadline while still connecting is an address nobody answers at."""
         code = error.code()
-        state = self._channel.get_state()
         if (
             code is grpc.StatusCode.DEADLINE_EXCEEDED
-            and state is not grpc.ChannelConnectivity.READY
+            and not has_begun
+            and self._channel.get_state() in CONNECTING
         ):
             return unreachable(self._target)
         trailing = cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ())

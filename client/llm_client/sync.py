@@ -21,7 +21,7 @@ from llm_client.request import (
     prompt_request,
 )
 from llm_client.results import Answer, Chunk, ModelInfo, answer_of, chunk_of, model_info_of
-from llm_client.transport import CHANNEL_OPTIONS
+from llm_client.transport import CHANNEL_OPTIONS, CONNECTING
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 
@@ -54,7 +54,7 @@ class SyncClient:
         self._target = target
         self._timeout = timeout
         self._stub = inference_pb2_grpc.InferenceStub(channel)
-        self._is_connected = False
+        self._is_connecting = True
         channel.subscribe(self._note)
 
     def __enter__(self) -> Self:
@@ -129,21 +129,24 @@ class SyncClient:
         call = self._stub.GenerateStream(
             request, timeout=timeout or self._timeout, wait_for_ready=True
         )
+        has_begun = False
         try:
             for message in call:
+                has_begun = True
                 yield chunk_of(message)
         except grpc.RpcError as error:
-            raise self._error(error) from None
+            raise self._error(error, has_begun=has_begun) from None
         finally:
             call.cancel()  # type: ignore[no-untyped-call]
 
     def _note(self, state: grpc.ChannelConnectivity) -> None:
-        self._is_connected = state is grpc.ChannelConnectivity.READY
+        self._is_connecting = state in CONNECTING
 
-    def _error(self, error: grpc.RpcError) -> LLMError:
-        """The error to raise; a deadline without a connection is an address nobody answers at."""
+    def _error(self, error: grpc.RpcError, *, has_begun: bool = False) -> LLMError:
+        """The error to raise; a deadline while still connecting is an address nobody answers at."""
         call = cast(grpc.Call, error)
-        if call.code() is grpc.StatusCode.DEADLINE_EXCEEDED and not self._is_connected:
+        is_late = call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        if is_late and not has_begun and self._is_connecting:
             return unreachable(self._target)
         trailing = cast(Iterable[tuple[str, str | bytes]], call.trailing_metadata() or ())
         return error_of(call.code().name, call.details(), trailing)

@@ -2,6 +2,8 @@
 
 import json
 
+import grpc
+
 # gRPC retries by itself while no message has arrived, so no answer is ever begun twice for the
 # caller. A server that shuts down answers CANCELLED to calls that arrive with its GOAWAY
 # (https://github.com/grpc/grpc/issues/41785); the caller's own cancel ends here and is not retried.
@@ -32,3 +34,7 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.max_receive_message_length", 4 << 20),
 )
+
+CONNECTING = (grpc.ChannelConnectivity.CONNECTING, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
+"""States of a channel that wants a connection and has none. After a server's GOAWAY it is IDLE
+while the calls that run there go on."""

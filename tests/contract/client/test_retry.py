@@ -1,7 +1,7 @@
 """What the client does about pods that go away, against servers that fail on purpose."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -9,7 +9,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from llm_client import OverloadedError, UnavailableError, connect
+from llm_client import Client, OverloadedError, TimedOutError, UnavailableError, connect
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 
@@ -129,3 +129,57 @@ async def test_an_address_where_nobody_answers_is_unavailable_and_named() -> Non
         pass
     with pytest.raises(UnavailableError, match=f"No connection to 127.0.0.1:{port}"):
         await ask(f"127.0.0.1:{port}", timeout=0.5)
+
+
+class Endless(inference_pb2_grpc.InferenceServicer):
+    """Begins streams and never ends anything."""
+
+    GetModelInfo = None  # type: ignore[assignment]  # never called here
+
+    def __init__(self) -> None:
+        self.called = asyncio.Event()
+
+    async def Generate(  # type: ignore[override]  # noqa: N802
+        self,
+        request: pb.GenerateRequest,  # noqa: ARG002
+        context: Context,  # noqa: ARG002
+    ) -> None:
+        self.called.set()
+        await asyncio.Event().wait()
+
+    async def GenerateStream(  # type: ignore[override]  # noqa: N802
+        self,
+        request: pb.GenerateRequest,  # noqa: ARG002
+        context: Context,
+    ) -> None:
+        await context.write(pb.GenerateResponse(text="Hel"))
+        self.called.set()
+        await asyncio.Event().wait()
+
+
+async def whole(client: Client) -> None:
+    await client.generate("hi")
+
+
+async def streamed(client: Client) -> None:
+    async for _ in client.stream("hi"):
+        pass
+
+
+@pytest.mark.parametrize("ask_for", [whole, streamed])
+async def test_a_deadline_of_a_running_answer_is_no_missing_connection_after_a_goaway(
+    ask_for: Callable[[Client], Coroutine[Any, Any, None]],
+) -> None:
+    servicer = Endless()
+    server = grpc.aio.server()
+    inference_pb2_grpc.add_InferenceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with connect(f"127.0.0.1:{port}", timeout=2) as client:
+        running = asyncio.create_task(ask_for(client))
+        await servicer.called.wait()
+        stopping = asyncio.create_task(server.stop(30))  # GOAWAY at once, the call may go on
+        await client._channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        with pytest.raises(TimedOutError):
+            await running
+    await stopping

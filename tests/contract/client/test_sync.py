@@ -8,7 +8,13 @@ from typing import Any
 import grpc
 import pytest
 
-from llm_client import FinishReason, OverloadedError, UnavailableError, connect_sync
+from llm_client import (
+    FinishReason,
+    OverloadedError,
+    TimedOutError,
+    UnavailableError,
+    connect_sync,
+)
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 
@@ -53,13 +59,18 @@ def echo() -> Echo:
 
 
 @pytest.fixture
-def target(echo: Echo) -> Iterator[str]:
-    server = grpc.server(futures.ThreadPoolExecutor(2))
-    inference_pb2_grpc.add_InferenceServicer_to_server(echo, server)
+def server(echo: Echo) -> Iterator[grpc.Server]:
+    made = grpc.server(futures.ThreadPoolExecutor(2))
+    inference_pb2_grpc.add_InferenceServicer_to_server(echo, made)
+    yield made
+    made.stop(None).wait()
+
+
+@pytest.fixture
+def target(server: grpc.Server) -> str:
     port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    yield f"127.0.0.1:{port}"
-    server.stop(None).wait()
+    return f"127.0.0.1:{port}"
 
 
 def test_an_answer_comes_whole_or_in_pieces(target: str) -> None:
@@ -92,3 +103,24 @@ def test_an_address_where_nobody_answers_is_unavailable_and_named() -> None:
         pytest.raises(UnavailableError, match=r"No connection to 127\.0\.0\.1:1"),
     ):
         client.generate("hello")
+
+
+def test_a_deadline_of_a_running_answer_is_no_missing_connection_after_a_goaway(
+    server: grpc.Server, target: str
+) -> None:
+    lost = threading.Event()
+
+    def note(state: grpc.ChannelConnectivity) -> None:
+        if seen and state is not grpc.ChannelConnectivity.READY:
+            lost.set()
+        seen.append(state)
+
+    seen: list[grpc.ChannelConnectivity] = []
+    with connect_sync(target, timeout=2) as client:
+        stream = client.stream("forever")
+        assert next(stream).text == "forever"
+        client._channel.subscribe(note)
+        server.stop(30)  # GOAWAY at once, the call may go on
+        assert lost.wait(10)
+        with pytest.raises(TimedOutError):
+            next(stream)
