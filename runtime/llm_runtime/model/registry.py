@@ -34,6 +34,7 @@ _CONNECT_SECONDS = 5
 _READ_SECONDS = 60
 _MAXIMUM_MANIFEST = 4 << 20
 _CONNECTIONS = 8
+_CHUNK_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,11 +117,17 @@ class Repository:
 
     @contextmanager
     def blob(self, digest: str, start: int = 0) -> Iterator[Any]:
-        """A blob's bytes from ``start`` on, as a file-like object."""
+        """A blob's bytes from ``start`` on, as a file-like object.
+
+        Registries and caches need not know ranges: the bytes before ``start`` are then dropped.
+        """
         headers = {"Range": f"bytes={start}-"} if start else {}
         headers["Accept-Encoding"] = "identity"
         with self._stream("GET", f"/blobs/{digest}", headers=headers) as response:
-            self._check(response, 206 if start else 200)
+            is_whole = response.status_code == 200
+            self._check(response, 200 if is_whole or not start else 206)
+            if is_whole:
+                _drop(response.raw, start)
             yield response.raw
 
     def _connect(self) -> Any:
@@ -246,3 +253,9 @@ class Repository:
             Reason.REGISTRY_UNAVAILABLE,
             f"the registry {self._reference.host} cannot be used: {what}",
         )
+
+
+def _drop(stream: Any, size: int) -> None:
+    """Reads so many bytes and forgets them."""
+    while size and (chunk := stream.read(min(_CHUNK_BYTES, size))):
+        size -= len(chunk)

@@ -25,6 +25,7 @@ from support.oci_registry import (
     OciRegistry,
     running_registry,
 )
+from support.rangeless_proxy import rangeless_proxy
 
 PLAIN = RegistryOptions(plain_http=True, pauses=(0.01, 0.01, 0.01))
 IMPATIENT = RegistryOptions(plain_http=True, pauses=())
@@ -132,6 +133,21 @@ def test_a_fetch_continues_what_a_killed_one_left(
     (incoming / layer).write_bytes(whole[: len(whole) - 1000])
     with cutting_proxy(registry.host, after=100_000, cuts=1000) as (host, _):
         fetch(Reference(host, "killed", digest=stored.digest), tmp_path / "model", PLAIN)
+    assert contents(tmp_path / "model") == contents(artifact)
+
+
+def test_a_registry_that_knows_no_ranges_serves_whole_files_and_the_rest_of_begun_ones(
+    registry: OciRegistry, artifact: Path, tmp_path: Path
+) -> None:
+    stored = push(artifact, at(registry, "whole"), PLAIN)
+    layers = image_manifest(registry, "whole", stored.digest)["layers"]
+    titles = {layer["annotations"]["org.opencontainers.image.title"]: layer for layer in layers}
+    incoming = tmp_path / "model" / ".incoming"
+    incoming.mkdir(parents=True)
+    begun = incoming / titles["model.data"]["digest"].removeprefix("sha256:")
+    begun.write_bytes((artifact / "model.data").read_bytes()[:1_300_000])
+    with rangeless_proxy(registry.host) as host:
+        fetch(Reference(host, "whole", digest=stored.digest), tmp_path / "model", PLAIN)
     assert contents(tmp_path / "model") == contents(artifact)
 
 
