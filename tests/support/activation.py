@@ -12,11 +12,13 @@ import grpc.aio
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 from llm_operator.activator.board import Board, Holding
+from llm_operator.activator.pods import Pod
 from llm_operator.activator.port import Connections
 from llm_operator.activator.room import Memory
 from llm_operator.activator.rpc import HealthServicer
 from llm_operator.activator.target import Limits, Target
 from llm_operator.kube.store import Key
+from support.free_port import free_port
 from support.scripted_pod import ScriptedPod, running_pod
 
 KEY = Key("models", "demo")
@@ -80,7 +82,7 @@ class Activation:
         self.board.touched(KEY)
         assert await self.board.settle()
 
-    def channel(self, port: int | None = None) -> grpc.aio.Channel:
+    def channel(self, port: int | None = None) -> Any:
         """A client's own connection, without retries."""
         options = [("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)]
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port or self.port}", options=options)
@@ -93,6 +95,19 @@ class Activation:
     async def pod(self) -> ScriptedPod:
         """A pod that listens. It is told of by `show`."""
         return await self.stack.enter_async_context(running_pod())
+
+    async def generic_pod(self, handler: Any) -> ScriptedPod:
+        """A pod whose every method is this handler, over bytes."""
+        pod = ScriptedPod(free_port())
+        await pod.start_generic(handler)
+        self.stack.push_async_callback(pod.stop)
+        return pod
+
+    @property
+    def pods(self) -> list[Pod]:
+        """The pods as the activator knows them."""
+        served = self.board.served(KEY)
+        return list(served.pods) if served is not None else []
 
     @property
     def holding(self) -> Holding:
@@ -107,6 +122,11 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(SECONDS):
         while not holds():  # noqa: ASYNC110  # it waits for another task of this loop
             await asyncio.sleep(0.001)
+
+
+def plain(metadata: Any) -> tuple[tuple[str, str | bytes], ...]:
+    """Metadata as pairs."""
+    return tuple((key, value) for key, value in metadata)
 
 
 def ask(text: str, tokens: int = 3) -> pb.GenerateRequest:

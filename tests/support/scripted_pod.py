@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import grpc.aio
@@ -16,6 +16,21 @@ from support.free_port import free_port
 Trailers = tuple[tuple[str, str | bytes], ...]
 HEAD = (("x-head", "h"),)
 TAIL = (("x-tail", "t"), ("x-tail-bin", b"\x00\xff"))
+OPTIONS = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 << 20)]
+
+
+if TYPE_CHECKING:
+    GenericHandler = grpc.GenericRpcHandler[Any, Any]
+else:
+    GenericHandler = grpc.GenericRpcHandler
+
+
+@dataclass(frozen=True, slots=True)
+class _Any(GenericHandler):
+    handler: Any
+
+    def service(self, _handler_call_details: grpc.HandlerCallDetails) -> Any:
+        return self.handler
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +90,18 @@ class ScriptedPod(inference_pb2_grpc.InferenceServicer):
 
     async def start(self) -> None:
         """Listens; again after `stop`."""
-        options = [("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", 8 << 20)]
-        self.server = grpc.aio.server(options=options)
-        inference_pb2_grpc.add_InferenceServicer_to_server(self, self.server)
-        self.server.add_insecure_port(self.address)
-        await self.server.start()
+        server = grpc.aio.server(options=OPTIONS)
+        inference_pb2_grpc.add_InferenceServicer_to_server(self, server)
+        await self._listen(server)
+
+    async def start_generic(self, handler: Any) -> None:
+        """Listens with this handler for every method."""
+        await self._listen(grpc.aio.server(handlers=[_Any(handler)], options=OPTIONS))
+
+    async def _listen(self, server: grpc.aio.Server) -> None:
+        self.server = server
+        server.add_insecure_port(self.address)
+        await server.start()
 
     async def stop(self, grace: float | None = None) -> None:
         if self.server is not None:

@@ -68,6 +68,10 @@ class Board:
             for key, port in self._wanted.items()
         )
 
+    def served(self, key: Key) -> Served | None:
+        """The LLMDeployment, while it is served."""
+        return self._served.get(key)
+
     @property
     def ports(self) -> int:
         """How many are open."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -27,6 +27,7 @@ def channel_options(message_bytes: int) -> list[tuple[str, int]]:
         ("grpc.max_reconnect_backoff_ms", 2000),
         ("grpc.keepalive_time_ms", 20_000),  # a node that went away is noticed within 30 s
         ("grpc.keepalive_timeout_ms", 10_000),
+        ("grpc.http2.bdp_probe", 0),  # a client that reads slowly slows its pod, not our memory
         ("grpc.max_receive_message_length", message_bytes),
         ("grpc.max_send_message_length", message_bytes),
         ("grpc.max_metadata_size", METADATA_BYTES),
@@ -100,6 +101,9 @@ class Pods:
         """One of the pod's calls is over."""
         pod.calls -= 1
         self._let_go(pod)
+
+    def __iter__(self) -> Iterator[Pod]:
+        return iter(self._pods.values())
 
     async def aclose(self) -> None:
         """Ends every connection."""

@@ -46,6 +46,10 @@ class Connections:
             ("grpc.max_receive_message_length", self.message_bytes),
             ("grpc.max_send_message_length", self.message_bytes),
             ("grpc.max_metadata_size", METADATA_BYTES),
+            (
+                "grpc.http2.bdp_probe",
+                0,
+            ),  # windows of 64 KiB: what is held is bounded, not megabytes
             ("grpc.max_connection_age_ms", int(self.age * 1000)),
             ("grpc.max_connection_age_grace_ms", int(LONGEST_CALL_SECONDS * 1000)),
             ("grpc.keepalive_time_ms", 60_000),

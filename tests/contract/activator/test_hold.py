@@ -1,0 +1,238 @@
+"""Calls that no pod can have yet: held, in order, within bounds, and for no longer than asked."""
+
+import asyncio
+
+import grpc
+import grpc.aio
+import pytest
+
+from llm_operator.activator.target import Limits
+from support.activation import Activation, ask, plain, until
+from support.scripted_pod import Failure
+
+
+async def ended(call: "grpc.aio.Call") -> tuple[grpc.StatusCode, str]:
+    return await call.code(), await call.details()
+
+
+async def test_held_calls_are_answered_in_order_when_a_pod_becomes_ready(
+    activation: Activation,
+) -> None:
+    pod = await activation.pod()
+    client = activation.client()
+    calls = []
+    for number in range(30):
+        calls.append(client.Generate(ask(str(number)), timeout=10))
+        await activation.until_held(number + 1)
+
+    await activation.show(pod)
+
+    assert [(await call).text for call in calls] == [str(n) for n in range(30)]
+    assert pod.prompts == [str(n) for n in range(30)]
+    assert activation.holding == (activation.holding.key, 0, 0, 0, 30)
+
+
+async def test_the_first_held_call_is_told_at_once_and_the_next_are_not(
+    activation: Activation,
+) -> None:
+    client = activation.client()
+    calls = [client.Generate(ask("a"), timeout=10) for _ in range(3)]
+    await activation.until_held(3)
+    assert activation.alarms == 1
+    for call in calls:
+        call.cancel()
+    await activation.until_held(0)
+
+    call = client.Generate(ask("a"), timeout=10)
+    await activation.until_held(1)
+
+    assert activation.alarms == 2
+    call.cancel()
+
+
+async def test_a_stream_that_was_held_streams(activation: Activation) -> None:
+    pod = await activation.pod()
+    stream = activation.client().GenerateStream(ask("a", tokens=2), timeout=10)
+    await activation.until_held(1)
+
+    await activation.show(pod)
+
+    assert [message.text async for message in stream] == ["a-0", "a-1"]
+
+
+async def test_what_is_held_has_its_deadline_left_at_the_pod(activation: Activation) -> None:
+    pod = await activation.pod()
+    call = activation.client().Generate(ask("a"), timeout=5)
+    await activation.until_held(1)
+    await asyncio.sleep(0.3)
+
+    await activation.show(pod)
+    await call
+
+    assert pod.remaining[0] is not None
+    assert pod.remaining[0] < 4.8
+
+
+async def test_a_cancel_while_held_frees_the_place(activation: Activation) -> None:
+    await activation.show(limits=Limits(calls=1))
+    call = activation.client().Generate(ask("a"), timeout=10)
+    await activation.until_held(1)
+
+    call.cancel()
+
+    await activation.until_held(0)
+    assert activation.holding.bytes == 0
+    again = activation.client().Generate(ask("b"), timeout=10)
+    await activation.until_held(1)
+    again.cancel()
+
+
+async def test_a_deadline_while_held_ends_the_call_and_frees_the_place(
+    activation: Activation,
+) -> None:
+    call = activation.client().Generate(ask("a"), timeout=0.2)
+
+    assert (await ended(call))[0] is grpc.StatusCode.DEADLINE_EXCEEDED
+    await activation.until_held(0)
+    assert activation.counts.results == {"cancelled": 1}
+
+
+async def test_a_client_that_goes_away_while_held_frees_the_place(activation: Activation) -> None:
+    channel = activation.channel()
+    call = channel.unary_unary("/llm.v1.Inference/Generate")(b"", timeout=10)
+    await activation.until_held(1)
+
+    await channel.close(None)
+
+    await activation.until_held(0)
+    assert call.done()
+
+
+async def test_the_hold_timeout_is_unavailable(activation: Activation) -> None:
+    await activation.show(limits=Limits(seconds=0.2))
+
+    code, details = await ended(activation.client().Generate(ask("a"), timeout=10))
+
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert "0.2 s" in details
+    assert activation.counts.results == {"timed_out": 1}
+
+
+async def test_more_calls_than_may_wait_are_refused_with_a_hint(activation: Activation) -> None:
+    await activation.show(limits=Limits(calls=2))
+    client = activation.client()
+    held = [client.Generate(ask("a"), timeout=10) for _ in range(2)]
+    await activation.until_held(2)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await client.Generate(ask("b"), timeout=10)
+
+    assert caught.value.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert plain(caught.value.trailing_metadata()) == (("grpc-retry-pushback-ms", "5000"),)
+    assert activation.holding.calls == 2
+    for call in held:
+        call.cancel()
+
+
+async def test_more_bytes_than_may_wait_are_refused_with_a_hint(activation: Activation) -> None:
+    activation.memory.limit = 1_500_000
+    first = activation.client().Generate(ask("x" * 1_000_000), timeout=10)
+    await until(lambda: activation.holding.bytes > 1_000_000)
+
+    code, details = await ended(activation.client().Generate(ask("y" * 1_000_000), timeout=10))
+
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "bytes" in details
+    assert activation.holding.calls == 1
+    first.cancel()
+    await activation.until_held(0)
+    assert activation.memory.used == 0
+
+
+async def test_a_request_that_streams_is_held_with_two_messages_at_most(
+    activation: Activation,
+) -> None:
+    call = activation.channel().stream_stream("/any.Service/Any")(timeout=10)
+    written = 0
+
+    async def write() -> None:
+        nonlocal written
+        while True:
+            await call.write(b"x" * 100_000)
+            written += 1
+
+    writing = asyncio.create_task(write())
+    await until(lambda: activation.holding.bytes == 200_000)
+    await asyncio.sleep(0.3)
+
+    assert activation.holding.bytes == 200_000
+    assert written < 20
+    writing.cancel()
+    call.cancel()
+    await asyncio.wait({writing})
+
+
+async def test_a_pod_that_refuses_connections_is_waited_for(activation: Activation) -> None:
+    pod = await activation.pod()
+    await pod.stop()
+    await activation.show(pod)
+    call = activation.client().Generate(ask("a"), timeout=10)
+    await activation.until_held(1)
+
+    await pod.start()
+
+    assert (await call).text == "a"
+
+
+async def test_a_call_that_one_pod_breaks_off_unanswered_goes_to_another(
+    activation: Activation,
+) -> None:
+    broken, good = await activation.pod(), await activation.pod()
+    broken.failures = [Failure(grpc.StatusCode.UNAVAILABLE)]
+    await activation.show(broken)
+    await until(lambda: any(pod.is_connected for pod in activation.pods))
+    call = activation.client().Generate(ask("a"), timeout=10)
+    await until(lambda: len(broken.prompts) == 1)
+
+    await activation.show(broken, good)
+
+    assert (await call).text == "a"
+    assert good.prompts == ["a"]
+
+
+async def test_a_call_that_every_pod_breaks_off_ends_with_their_own_words(
+    activation: Activation,
+) -> None:
+    pod = await activation.pod()
+    pod.failures = [Failure(grpc.StatusCode.UNAVAILABLE, "the engine stands", (("x-a", "b"),))]
+    await activation.show(pod)
+
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await activation.client().Generate(ask("a"), timeout=10)
+
+    assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
+    assert caught.value.details() == "the engine stands"
+    assert plain(caught.value.trailing_metadata()) == (("x-a", "b"),)
+    assert len(pod.prompts) == 5
+
+
+async def test_a_full_queue_is_waited_for_as_long_as_it_asks(activation: Activation) -> None:
+    pod = await activation.pod()
+    hint = (("grpc-retry-pushback-ms", "100"),)
+    pod.failures = [Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", hint, times=3)]
+    await activation.show(pod)
+
+    assert (await activation.client().Generate(ask("a"), timeout=10)).text == "a"
+    assert len(pod.prompts) == 4
+
+
+async def test_a_server_that_asks_for_no_other_try_gets_none(activation: Activation) -> None:
+    pod = await activation.pod()
+    never = (("grpc-retry-pushback-ms", "-1"),)
+    pod.failures = [Failure(grpc.StatusCode.UNAVAILABLE, "no", never)]
+    await activation.show(pod)
+
+    code, _ = await ended(activation.client().Generate(ask("a"), timeout=10))
+
+    assert code is grpc.StatusCode.UNAVAILABLE
+    assert len(pod.prompts) == 1
