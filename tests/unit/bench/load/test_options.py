@@ -1,11 +1,15 @@
+import re
+import shlex
 from pathlib import Path
+from typing import get_args
 
 import pytest
+from bench.load import options
 from bench.load.connections import Policy
 from bench.load.course import Objective
 from bench.load.lengths import Fixed, Uniform
 from bench.load.options import read_settings
-from bench.load.phases import Closed, Pause
+from bench.load.phases import Closed, Pause, Phase, parse_phase
 from bench.load.plan import Limits, Shape
 
 PHASE = ("--phase", "pause:seconds=1")
@@ -59,3 +63,20 @@ def test_a_wrong_line_ends_with_the_option_and_the_limit(
         read_settings(["demo:50051", *arguments])
     assert caught.value.code == 2
     assert complaint in capsys.readouterr().err
+
+
+def examples() -> list[str]:
+    """Command lines of the README."""
+    text = (Path(options.__file__).parent / "README.md").read_text()
+    return re.findall(r"^python -m bench\.load (.*)$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("line", examples())
+def test_the_examples_of_the_readme_are_lines_that_run(line: str) -> None:
+    assert read_settings(shlex.split(line)).plan.phases
+
+
+def test_the_readme_explains_every_phase_by_one_that_is_read() -> None:
+    text = (Path(options.__file__).parent / "README.md").read_text()
+    told = re.findall(r"^\| `(\w+:[^`]+)` \|", text, re.MULTILINE)
+    assert {type(parse_phase(phase)) for phase in told} == set(get_args(Phase))
