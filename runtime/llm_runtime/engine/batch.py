@@ -42,6 +42,15 @@ class Load:
     tokens_queued: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What running requests consist of so far, together."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    output_tokens: int = 0
+
+
 @dataclass(slots=True)
 class _Sequence(Generic[S]):
     request: Request
@@ -94,6 +103,15 @@ class Batch(Generic[S]):
             waiting=len(self._waiting),
             tokens_held=self._slots.tokens_held,
             tokens_queued=sum(len(item.request.prompt) for item in self._waiting.values()),
+        )
+
+    @property
+    def sizes(self) -> Sizes:
+        """The sizes of running requests between two steps."""
+        return Sizes(
+            requests=len(self._running),
+            prompt_tokens=sum(len(item.request.prompt) for item in self._running.values()),
+            output_tokens=sum(len(item.produced) for item in self._running.values()),
         )
 
     def add(self, request: Request, sink: S, submitted: float) -> None:
@@ -201,5 +219,7 @@ class Batch(Generic[S]):
         if self._waiting.pop(sequence.request.id, None) is None:
             del self._running[sequence.slot]
             self._slots.release(sequence.slot)
+        if sequence.produced:
+            self._observer.ended(len(sequence.request.prompt), len(sequence.produced))
         sequence.sink.close(end)
         self._news[id(sequence.sink)] = sequence.sink

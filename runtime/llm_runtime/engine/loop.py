@@ -16,12 +16,13 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
 from llm_runtime.backend.base import Backend, CacheShape, StepInput, StepRow
-from llm_runtime.engine.batch import Batch, Load
+from llm_runtime.engine.batch import Batch, Load, Sizes
+from llm_runtime.engine.bell import Bell
 from llm_runtime.engine.channel import Channel, wake
-from llm_runtime.engine.observer import Observer
-from llm_runtime.engine.rate import Rates, RateWindow
+from llm_runtime.engine.observer import Both, Observer
 from llm_runtime.engine.request import End, Ending, Request
 from llm_runtime.engine.scheduler import Budget
+from llm_runtime.engine.signals import Recent, Signals
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class _Stop:
     """Ends the thread after what is in the inbox before it."""
 
 
+_NOTHING = Load()
 _Message = _Submit | _Abort | _Stop
 _DEAD = End(Ending.ENGINE_DEAD, detail="The engine has stopped")
 
@@ -66,7 +68,7 @@ class Engine:
     """A backend with a thread.
 
     `ready` is done once the model is loaded and one step ran, `ended` when the thread is over; both
-    carry the error if there was one.
+    carry the error if there was one. `news` rings whenever `load` has changed.
     """
 
     def __init__(
@@ -79,16 +81,21 @@ class Engine:
         self.config = config
         self.ready: Future[None] = Future()
         self.ended: Future[None] = Future()
+        self.news = Bell()
         self._backend = backend
         self._clock = clock
-        self._observer = observer
-        self._batch: Batch[Channel] = Batch(backend, config.shape, config.budget, observer, clock)
+        self._signals = Signals(clock)
+        self._observer = Both(self._signals, observer)
+        self._batch: Batch[Channel] = Batch(
+            backend, config.shape, config.budget, self._observer, clock
+        )
         self._inbox: queue.SimpleQueue[_Message] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._load = Load()  # of the batch, as of the last step; the inbox is counted apart
         self._arrived = Load()
+        self._sizes = Sizes()
+        self._received = 0
         self._is_over = False
-        self._window = RateWindow()
         self._step_started: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
 
@@ -103,12 +110,15 @@ class Engine:
         """
         channel = Channel(asyncio.get_running_loop(), self.config.unread_tokens)
         with self._lock:
-            if not self._is_over:
+            is_over = self._is_over
+            if not is_over:
+                self._received += 1
                 self._arrived = _plus(self._arrived, 1, len(request.prompt))
                 self._inbox.put(_Submit(request, channel, self._clock()))
-                return channel
-        channel.close(_DEAD)
-        channel.notify()
+        if is_over:
+            channel.close(_DEAD)
+            channel.notify()
+        self.news.ring()
         return channel
 
     def abort(self, request_id: str, why: Ending) -> None:
@@ -130,10 +140,24 @@ class Engine:
             return _plus(self._load, self._arrived.waiting, self._arrived.tokens_queued)
 
     @property
-    def rates(self) -> Rates:
-        """Rates over the last ten seconds."""
+    def recent(self) -> Recent:
+        """What it did of late; sizes of requests are of those that run until one has ended."""
+        recent = self._signals.recent()
         with self._lock:
-            return self._window.rates(self._clock())
+            sizes = self._sizes
+        if recent.ended or not sizes.requests:
+            return recent
+        return replace(
+            recent,
+            mean_prompt=sizes.prompt_tokens / sizes.requests,
+            mean_output=sizes.output_tokens / sizes.requests,
+        )
+
+    @property
+    def received(self) -> int:
+        """Requests that were submitted since the start."""
+        with self._lock:
+            return self._received
 
     def stalled_seconds(self) -> float:
         """Seconds that the step in progress has taken so far; 0 between steps."""
@@ -165,10 +189,7 @@ class Engine:
             self._take_in(message)
         submits = [message for message in messages if isinstance(message, _Submit)]
         tokens = sum(len(submit.request.prompt) for submit in submits)
-        with self._lock:
-            self._arrived = _plus(self._arrived, -len(submits), -tokens)
-            self._load = self._batch.load
-        wake(self._batch.take_news())
+        self._publish(Load(waiting=len(submits), tokens_queued=tokens))
         return goes_on
 
     def _wait_for_message(self) -> list[_Message]:
@@ -199,11 +220,17 @@ class Engine:
         self._step_started = self._clock()
         report = self._batch.step()
         self._step_started = None
-        with self._lock:  # before anybody wakes and asks
-            self._load = self._batch.load
-            self._window.add(self._clock(), report.generated_tokens, report.seconds)
-        wake(self._batch.take_news())
         self._observer.step(report)
+        self._publish()
+
+    def _publish(self, taken_in: Load = _NOTHING) -> None:
+        """Shows what the batch is like now, and then wakes those who wait for news of it."""
+        load, sizes = self._batch.load, self._batch.sizes
+        with self._lock:
+            self._arrived = _plus(self._arrived, -taken_in.waiting, -taken_in.tokens_queued)
+            self._load, self._sizes = load, sizes
+        wake(self._batch.take_news())
+        self.news.ring()
 
     def _finish(self, error: Exception | None) -> None:
         """Ends all requests, those that nobody took in included, and says so."""
@@ -215,8 +242,8 @@ class Engine:
                 self._take_in(message)
         self._batch.abort_all(_DEAD)
         with self._lock:
-            self._load = self._arrived = Load()
-        wake(self._batch.take_news())
+            self._arrived = Load()
+        self._publish()
         self._backend.close()
         self._resolve(error)
 

@@ -12,7 +12,7 @@ from typing import Any
 from llm_runtime.errors import ModelError, Reason
 from llm_runtime.model.digests import file_sha256
 from llm_runtime.model.progress import Progress, Step
-from llm_runtime.model.selection import small_files, weight_files
+from llm_runtime.model.selection import is_wanted, small_files, weight_files
 from llm_runtime.model.source import HubSource, Pinned
 from llm_runtime.model.space import require_disk
 
@@ -38,7 +38,7 @@ class HubListing:
 
     @property
     def pinned(self) -> Pinned:
-        """The repository at exactly this commit.
+        """The repository at exactly this commit. Raises ModelError for files without a digest.
 
         The identity holds the digests of the files, too: a hub of somebody's own may call any files
         by the commit of a known model, and must not get that model's place in the registry.
@@ -48,7 +48,7 @@ class HubListing:
 
     @property
     def _digest(self) -> str:
-        facts = ((name, _listed_digest(self.files[name])) for name in sorted(self.files))
+        facts = ((name, _listed_digest(name, self.files[name])) for name in sorted(self.files))
         text = "".join(f"{name}\0{digest}\n" for name, digest in facts)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -197,9 +197,18 @@ def _reporting_bar(progress: Progress) -> type[Any]:
     return ReportingBar
 
 
-def _listed_digest(facts: Any) -> str:
+def _listed_digest(name: str, facts: Any) -> str:
     """What the hub lists for a file: sha256 of a large one, git's id of a small one."""
-    return f"sha256:{facts.lfs.sha256}" if facts.lfs is not None else f"git:{facts.blob_id}"
+    if facts.lfs is not None:
+        return f"sha256:{facts.lfs.sha256}"
+    if facts.blob_id is None and is_wanted(name):
+        raise ModelError(
+            Reason.CHECKSUM_MISMATCH,
+            f"the hub lists no digest of {name[:100]}, so nobody can tell whether the right file"
+            " arrives; name a hub or mirror that lists them (blobId, lfs.sha256), or serve the"
+            " files as an http(s):// source with a digest",
+        )
+    return f"git:{facts.blob_id}"
 
 
 def _check(path: Path, facts: Any) -> None:
@@ -207,7 +216,7 @@ def _check(path: Path, facts: Any) -> None:
     if facts.lfs is not None:
         right = file_sha256(path) == facts.lfs.sha256
     else:
-        right = facts.blob_id is None or _git_id(path) == facts.blob_id
+        right = _git_id(path) == facts.blob_id
     if not right:
         path.unlink()
         raise ModelError(

@@ -25,6 +25,11 @@ _PICKLE_OR_GGUF = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".gguf")
 _INDEX_LIMIT = 64 << 20
 
 
+def is_wanted(name: str) -> bool:
+    """Whether a source's file belongs to a checkpoint."""
+    return name in (*TEXT_FILES, INDEX_FILE) or name.endswith(".safetensors")
+
+
 def small_files(names: Collection[str]) -> list[str]:
     """The files to read first: text, and the index of the weights.
 

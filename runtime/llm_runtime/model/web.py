@@ -23,7 +23,7 @@ from llm_runtime.export.layout import ManifestPart
 from llm_runtime.export.manifest import ManifestFile
 from llm_runtime.model.containment import plain_name
 from llm_runtime.model.progress import Progress, Step
-from llm_runtime.model.selection import INDEX_FILE, SINGLE_FILE, TEXT_FILES
+from llm_runtime.model.selection import is_wanted
 from llm_runtime.model.source import HttpSource, Pinned
 from llm_runtime.model.space import require_disk
 
@@ -170,11 +170,6 @@ class WebDownload:
             f"{_name(url)} has another sha256 than the source says; correct the digest, or find"
             " out who changed the file",
         )
-
-
-def is_wanted(name: str) -> bool:
-    """Whether a file of an archive or index belongs to a checkpoint."""
-    return name in (*TEXT_FILES, INDEX_FILE, SINGLE_FILE) or name.endswith(".safetensors")
 
 
 def unpack_members(archive: tarfile.TarFile, folder: Path) -> None:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from llm_runtime.engine.loop import Engine
 from llm_runtime.server.admission import Bounds
 from llm_runtime.server.auth import TokenVerifier
-from llm_runtime.server.control import ControlService
+from llm_runtime.server.control import ControlService, load_message
 from llm_runtime.server.exposition import serve_metrics
 from llm_runtime.server.health import Health
 from llm_runtime.server.lifecycle import EngineDied, Loaded, Terminate
+from llm_runtime.server.load_feed import LoadFeed
 from llm_runtime.server.model import ServedModel
 from llm_runtime.server.ports import Connections, DataPort, open_control
 from llm_runtime.server.runner import Actions, Runner
@@ -66,6 +67,7 @@ class App:
         )
         address = f"{settings.host}:{settings.data_port}"
         self._data = DataPort(service, self._health, connections, address)
+        self._feed = LoadFeed(lambda: load_message(engine, self.runner.phase), engine.news)
         self._stack = AsyncExitStack()
         self.runner: Runner
         self._control_port = 0
@@ -116,6 +118,7 @@ class App:
             set_ready=self._set_ready,
             set_dead=lambda: self._health.set_alive(is_alive=False),
             end_running=self._engine.end_all,
+            announce=self._feed.announce,
         )
 
     async def _set_ready(self, is_ready: bool) -> None:
@@ -148,7 +151,7 @@ class App:
 
     async def _open_control(self) -> None:
         settings = self._settings
-        service = ControlService(self._engine, self.runner, settings.drain_timeout_seconds)
+        service = ControlService(self.runner, self._feed, settings.drain_timeout_seconds)
         control = await open_control(
             service,
             self._health,
@@ -157,6 +160,7 @@ class App:
         )
         self._control_port = control.port
         self._stack.push_async_callback(control.close)
+        self._stack.callback(self._feed.close)  # before the port closes, so that streams end well
 
     async def _watch_heartbeat(self) -> None:
         """Liveness is the engine's progress and nothing else."""
@@ -179,9 +183,11 @@ class App:
         shape = self._engine.config.shape
         return Snapshot(
             load=self._engine.load,
+            received=self._engine.received,
             capacity_tokens=shape.slots * shape.context,
             slots=shape.slots,
             is_ready=self.runner.is_ready,
+            is_draining=self.runner.is_draining,
         )
 
 

@@ -9,6 +9,7 @@ from llm_client.v1 import control_pb2_grpc
 from llm_runtime.engine.loop import Engine
 from llm_runtime.server import lifecycle
 from llm_runtime.server.lifecycle import NotNowError, Phase
+from llm_runtime.server.load_feed import LoadFeed
 from llm_runtime.server.refusal import RefusedError
 from llm_runtime.server.rpc import Context
 from llm_runtime.server.runner import Runner
@@ -27,25 +28,20 @@ _STATES = {
 class ControlService(control_pb2_grpc.ControlServicer):
     """The control port's own service. Callers were authenticated before they get here."""
 
-    def __init__(self, engine: Engine, runner: Runner, drain_timeout: float) -> None:
-        self._engine = engine
+    def __init__(self, runner: Runner, feed: LoadFeed, drain_timeout: float) -> None:
         self._runner = runner
+        self._feed = feed
         self._drain_timeout = drain_timeout
 
     async def GetLoad(self, request: pb.GetLoadRequest, context: Context) -> pb.GetLoadResponse:
         """Says how busy the pod is now."""
-        load, rates, shape = self._engine.load, self._engine.rates, self._engine.config.shape
-        return pb.GetLoadResponse(
-            running_requests=load.running,
-            waiting_requests=load.waiting,
-            tokens_held=load.tokens_held,
-            prompt_tokens_queued=load.tokens_queued,
-            capacity_tokens=shape.slots * shape.context,
-            slots=shape.slots,
-            tokens_per_second=rates.tokens_per_second,
-            step_seconds=rates.step_seconds,
-            state=_STATES[self._runner.phase],
-        )
+        return self._feed.read()
+
+    async def WatchLoad(  # type: ignore[override]  # writes to the context, see interceptors
+        self, request: pb.WatchLoadRequest, context: Context
+    ) -> None:
+        """Says how busy the pod is, again and again."""
+        await self._feed.watch(context.write)
 
     async def Drain(self, request: pb.DrainRequest, context: Context) -> pb.DrainResponse:
         """Starts a drain and says which state that led to."""
@@ -68,3 +64,24 @@ class ControlService(control_pb2_grpc.ControlServicer):
             return _STATES[await self._runner.post(event)]
         except NotNowError as error:
             raise RefusedError(grpc.StatusCode.FAILED_PRECONDITION, str(error)) from error
+
+
+def load_message(engine: Engine, phase: Phase) -> pb.GetLoadResponse:
+    """The load of the pod at this moment."""
+    load, recent, shape = engine.load, engine.recent, engine.config.shape
+    return pb.GetLoadResponse(
+        running_requests=load.running,
+        waiting_requests=load.waiting,
+        tokens_held=load.tokens_held,
+        prompt_tokens_queued=load.tokens_queued,
+        capacity_tokens=shape.slots * shape.context,
+        slots=shape.slots,
+        tokens_per_second=recent.rates.tokens_per_second,
+        step_seconds=recent.rates.step_seconds,
+        state=_STATES[phase],
+        time_to_first_token_p90_seconds=recent.first_token_p90,
+        inter_token_latency_p90_seconds=recent.inter_token_p90,
+        mean_prompt_tokens=recent.mean_prompt,
+        mean_output_tokens=recent.mean_output,
+        requests_received=engine.received,
+    )

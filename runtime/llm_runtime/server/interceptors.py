@@ -4,13 +4,14 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from contextvars import ContextVar
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 
+from llm_runtime.server.calls import Calls
 from llm_runtime.server.refusal import RefusedError
 from llm_runtime.server.rpc import AsyncInterceptor, Context, Handler
 
@@ -29,8 +30,11 @@ class CallInterceptor(AsyncInterceptor):
     garbage collector when its call is cancelled, and its slot with it.
     """
 
-    def __init__(self, longest_seconds: float) -> None:
+    def __init__(self, longest_seconds: float, endless: Container[str] = ()) -> None:
+        """Cuts calls after so many seconds, but for the endless methods, which end themselves."""
+        self.calls = Calls()
         self._longest = longest_seconds
+        self._endless = endless
         self._numbers = itertools.count(1)
         self._started = int(time.time())
 
@@ -60,12 +64,15 @@ class CallInterceptor(AsyncInterceptor):
         )
 
     def _guard(self, method: str, behaviour: Behaviour) -> Behaviour:
+        longest = None if method in self._endless else self._longest
+
         async def guarded(request: Message, context: Context) -> Any:
             name = f"{self._started:x}-{next(self._numbers)}"
             call_id.set(name)
             try:
-                async with asyncio.timeout(self._longest):
-                    return await behaviour(request, context)
+                with self.calls:
+                    async with asyncio.timeout(longest):
+                        return await behaviour(request, context)
             except RefusedError as error:
                 refused = error
             except grpc.aio.BaseError:

@@ -28,6 +28,10 @@ class Phase(Enum):
     FAILED = auto()
 
 
+LEAVING = frozenset({Phase.LAME_DUCK, Phase.DRAINING, Phase.DRAINED})
+"""Phases of a pod that was asked to drain."""
+
+
 @dataclass(frozen=True, slots=True)
 class Lifecycle:
     """The state.

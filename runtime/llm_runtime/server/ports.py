@@ -1,5 +1,6 @@
 """The two gRPC servers of a pod and the values they are started with."""
 
+import asyncio
 import logging
 from dataclasses import dataclass
 
@@ -9,15 +10,21 @@ from grpc_reflection.v1alpha import reflection
 
 from llm_client.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
 from llm_runtime.server.auth import AsyncAuthInterceptor, TokenVerifier
+from llm_runtime.server.calls import Calls
 from llm_runtime.server.control import ControlService
 from llm_runtime.server.health import Health
 from llm_runtime.server.interceptors import CallInterceptor
+from llm_runtime.server.load_feed import LONGEST_STREAM_SECONDS
 from llm_runtime.server.service import InferenceService
 
 log = logging.getLogger(__name__)
 
 _MESSAGE_BYTES = 1 << 20
 _METADATA_BYTES = 16 << 10
+_CONTROL_CALL_SECONDS = 60.0
+# Last messages and statuses are on their way for so long after the calls they belong to are over.
+_GOODBYE_SECONDS = 0.5
+_WATCH_LOAD = f"/{control_pb2.DESCRIPTOR.services_by_name['Control'].full_name}/WatchLoad"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,27 +68,25 @@ class DataPort:
         self._connections = connections
         self._host, _, port = address.rpartition(":")
         self.port = int(port)
-        self._server: grpc.aio.Server | None = None
+        self._open: tuple[grpc.aio.Server, Calls] | None = None
 
     async def open(self) -> None:
         """Starts listening. Raises RuntimeError when the port is taken."""
-        server = grpc.aio.server(
-            interceptors=[CallInterceptor(self._connections.longest_call)],
-            options=options(self._connections),
-        )
+        interceptor = CallInterceptor(self._connections.longest_call)
+        server = grpc.aio.server(interceptors=[interceptor], options=options(self._connections))
         inference_pb2_grpc.add_InferenceServicer_to_server(self._service, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.data, server)
         _reflect(server, inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name)
-        self._server = server  # from here on `close` is responsible
+        self._open = server, interceptor.calls  # from here on `close` is responsible
         self.port = server.add_insecure_port(f"{self._host}:{self.port}")
         await server.start()
         log.info("Opened the data port", extra={"port": self.port})
 
     async def close(self, seconds: float) -> None:
         """Refuses new calls and waits until the running ones are over, at most so many seconds."""
-        server, self._server = self._server, None
-        if server is not None:
-            await server.stop(seconds)
+        opened, self._open = self._open, None
+        if opened is not None:
+            await _stop(*opened, seconds)
             log.info("Closed the data port", extra={"port": self.port})
 
 
@@ -93,18 +98,18 @@ class ControlPort:
     port: int
 
     async def close(self) -> None:
-        """Ends it at once."""
-        await self.server.stop(None)
+        """Ends it, after what is being said."""
+        await self.server.stop(_GOODBYE_SECONDS)
 
 
 async def open_control(
     service: ControlService, health_: Health, verifier: TokenVerifier, address: str
 ) -> ControlPort:
     """Starts the control port. Raises RuntimeError when the port is taken."""
-    connections = Connections(age=3600, longest_call=60)
+    connections = Connections(age=3600, longest_call=LONGEST_STREAM_SECONDS + 60)
+    calls = CallInterceptor(_CONTROL_CALL_SECONDS, endless={_WATCH_LOAD})
     server = grpc.aio.server(
-        interceptors=[AsyncAuthInterceptor(verifier), CallInterceptor(connections.longest_call)],
-        options=options(connections),
+        interceptors=[AsyncAuthInterceptor(verifier), calls], options=options(connections)
     )
     control_pb2_grpc.add_ControlServicer_to_server(service, server)
     health_pb2_grpc.add_HealthServicer_to_server(health_.control, server)
@@ -118,3 +123,20 @@ def _reflect(server: grpc.aio.Server, service: str) -> None:
     reflection.enable_server_reflection(
         (service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
+
+
+async def _stop(server: grpc.aio.Server, calls: Calls, seconds: float) -> None:
+    """Refuses new calls, waits at most so many seconds for the running ones, and ends the rest.
+
+    The rest are health watches and reflection, which last as long as their clients like.
+    """
+    stopped = asyncio.create_task(server.stop(seconds))
+    while not stopped.done():
+        over = asyncio.create_task(calls.over())
+        await asyncio.wait({stopped, over}, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+        # A call that came in at the last moment is counted by the end of this.
+        await asyncio.wait({stopped}, timeout=_GOODBYE_SECONDS)
+        if not calls.running:
+            await server.stop(None)
+    await stopped

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_runtime.server.lifecycle import (
+    LEAVING,
     Closed,
     Effect,
     Event,
@@ -32,6 +33,7 @@ class Actions:
         set_ready: says whether calls should come here.
         set_dead: says that the pod has to be restarted.
         end_running: ends every request with the text so far.
+        announce: tells that the phase has changed, after what that asked for was done.
     """
 
     open_data: Callable[[], Awaitable[None]]
@@ -39,6 +41,7 @@ class Actions:
     set_ready: Callable[[bool], Awaitable[None]]
     set_dead: Callable[[], Awaitable[None]]
     end_running: Callable[[], None]
+    announce: Callable[[], None]
 
 
 class Runner:
@@ -75,6 +78,11 @@ class Runner:
         """True while calls are wanted."""
         return self._state.phase is Phase.SERVING
 
+    @property
+    def is_draining(self) -> bool:
+        """True from a drain until it is taken back."""
+        return self._state.phase in LEAVING
+
     async def post(self, event: Event) -> Phase:
         """Moves on, does what that asks for, and returns the phase. Raises NotNowError."""
         async with self._lock:
@@ -87,6 +95,8 @@ class Runner:
                 )
             for effect in move.effects:
                 await self._effects[effect]()
+            if move.state.phase is not before:
+                self._actions.announce()
             return self._state.phase
 
     def post_soon(self, event: Event) -> None:

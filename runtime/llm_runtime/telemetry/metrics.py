@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from llm_runtime.engine.batch import Load
@@ -31,16 +31,25 @@ _REQUEST = (
     *(0.05, 0.1, 0.3, 0.5, 0.8, 1.0, 1.5, 2.0, 2.5, 5.0, 10.0, 15.0, 20.0, 30.0, 40.0, 50.0),
     *(60.0, 120.0, 240.0, 480.0, 960.0),
 )
+_TOKENS = tuple(float(mantissa * 10**power) for power in range(5) for mantissa in (1, 2, 5))
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Gauges at the moment of a scrape."""
+    """What is read at the moment of a scrape.
+
+    Attributes:
+        received: requests that were taken in since the start.
+        is_ready: the pod wants new requests.
+        is_draining: it was asked to drain; true until that is taken back.
+    """
 
     load: Load
+    received: int
     capacity_tokens: int
     slots: int
     is_ready: bool
+    is_draining: bool
 
 
 class Metrics:
@@ -63,6 +72,12 @@ class Metrics:
         self._request = self._histogram(
             "llm_request_seconds", "From the call to its last message", _REQUEST
         )
+        self._prompt = self._histogram(
+            "llm_request_prompt_tokens", "Tokens of a request's prompt", _TOKENS
+        )
+        self._output = self._histogram(
+            "llm_request_generation_tokens", "Tokens generated for a request", _TOKENS
+        )
         self._success = self._labelled(
             "llm_request_success", "Requests answered", "finish_reason", FINISH_REASONS
         )
@@ -74,7 +89,7 @@ class Metrics:
         )
 
     def watch(self, read: Callable[[], Snapshot]) -> None:
-        """Adds the gauges, read at every scrape."""
+        """Adds what is read at every scrape."""
         self.registry.register(_Gauges(read))
 
     def step(self, report: StepReport) -> None:
@@ -90,6 +105,11 @@ class Metrics:
     def next_token(self, seconds: float) -> None:
         """Counts a request's later token."""
         self._next_token.observe(seconds)
+
+    def ended(self, prompt_tokens: int, output_tokens: int) -> None:
+        """Counts the sizes of a request that got at least one token."""
+        self._prompt.observe(prompt_tokens)
+        self._output.observe(output_tokens)
 
     def answered(self, finish_reason: str, seconds: float) -> None:
         """Counts a request that got its whole answer."""
@@ -131,5 +151,7 @@ class _Gauges(Collector):
             ("llm_prompt_tokens_queued", "Prompt tokens that wait", now.load.tokens_queued),
             ("llm_slots", "Requests that can run at the same time", now.slots),
             ("llm_ready", "1 while the pod wants new requests", int(now.is_ready)),
+            ("llm_draining", "1 from a drain until it is taken back", int(now.is_draining)),
         ):
             yield GaugeMetricFamily(name, text, value)
+        yield CounterMetricFamily("llm_requests_received", "Requests taken in", now.received)
