@@ -57,6 +57,10 @@ class Settings:
     call."""
     hf_endpoint: str = ""
     """Endpoint of hf:// sources that name none; empty is the hub's own."""
+    activator_enabled: bool = False
+    """Whether the chart's activator is installed, so that something may scale to zero."""
+    watch_nodes: bool = False
+    """Whether nodes may be read: pods of a cordoned node are then replaced before they go."""
     log_level: str = "INFO"
     """DEBUG, INFO, WARNING or ERROR."""
     lease_seconds: float = 15.0

@@ -2,8 +2,9 @@
 
 import asyncio
 import logging
+import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -11,7 +12,10 @@ from functools import partial
 from kubernetes.aio.client.api_client import ApiClient
 from prometheus_client.core import Metric
 
+from llm_operator.autoscale.loop import Autoscaler
 from llm_operator.control.authority import Authority
+from llm_operator.control.drain import DrainClient
+from llm_operator.control.loads import Held, Loads
 from llm_operator.control.progress import ProgressClient
 from llm_operator.control.token import read_token
 from llm_operator.kube.client import KubeClient
@@ -19,16 +23,26 @@ from llm_operator.kube.errors import KubeError, NotFoundError
 from llm_operator.kube.events import EventRecorder
 from llm_operator.kube.lease import Lease, Terms
 from llm_operator.kube.request import Selection
-from llm_operator.kube.resources import CHILDREN, LLM_DEPLOYMENT, POD
+from llm_operator.kube.resources import (
+    CHILDREN,
+    ENDPOINT_SLICE,
+    HORIZONTAL_POD_AUTOSCALER,
+    LLM_DEPLOYMENT,
+    NODE,
+    POD,
+)
 from llm_operator.kube.store import Key
 from llm_operator.kube.watch import Watch
 from llm_operator.reconcile.apply import Applier
+from llm_operator.reconcile.caches import Caches
 from llm_operator.reconcile.loop import Loop, Schedule
-from llm_operator.reconcile.observe import Caches, Observer
+from llm_operator.reconcile.observe import Observer
 from llm_operator.reconcile.queue import KeyedQueue
 from llm_operator.reconcile.reconcile import Outcome, Planner, Reconciler
 from llm_operator.reconcile.roster import Roster
+from llm_operator.reconcile.scaling import Scaling
 from llm_operator.reconcile.world import OperatorSettings
+from llm_operator.render.labels import ACTIVATOR
 from llm_operator.settings import Settings
 from llm_operator.telemetry import health
 from llm_operator.telemetry.metrics import CONTENT_TYPE, Metrics, gauge, gauge_by
@@ -37,6 +51,8 @@ logger = logging.getLogger(__name__)
 
 LEASE_NAME = "llm-operator"
 OURS = "app.kubernetes.io/managed-by=llm-operator"
+ACTIVATOR_SLICES = f"{ACTIVATOR}=true"
+ACTIVATOR_PODS = "app.kubernetes.io/name=llm-operator,app.kubernetes.io/component=activator"
 CRD_PAUSE_SECONDS = 2.0
 
 
@@ -112,24 +128,29 @@ def assemble(settings: Settings, api: ApiClient, plan: Planner) -> Operator:
     )
     client = replace(unfenced, fence=lease.fence)
     caches, authority = Caches(), Authority(client)
+    queue: KeyedQueue[Key] = KeyedQueue()
+    token = partial(read_token, settings.control_token_file)
+    scaling = _scaling(caches, token, queue.add)
     observer = Observer(
         client,
         caches,
         rendering(settings),
         authority,
-        ProgressClient(partial(read_token, settings.control_token_file)),
+        ProgressClient(token),
+        scaling,
     )
-    applier = Applier(client, caches, EventRecorder(client, settings.pod_name))
-    queue: KeyedQueue[Key] = KeyedQueue()
+    recorder = EventRecorder(client, settings.pod_name)
+    applier = Applier(client, caches, recorder, DrainClient(token))
     namespaces = settings.watch_namespaces or (None,)
     loop = Loop(
         client=client,
         namespaces=namespaces,
-        watches=tuple(_watches(client, caches, queue.add, namespaces)),
+        watches=tuple(_watches(client, caches, queue.add, settings)),
         lease=lease,
         queue=queue,
         roster=Roster(),
         reconciler=Reconciler(observer, plan, applier),
+        scaling=scaling,
         authority=authority,
         schedule=Schedule(settings.workers, settings.resync_seconds),
         measured=partial(_measure, metrics),
@@ -150,19 +171,47 @@ def rendering(settings: Settings) -> OperatorSettings:
         registry_push=settings.registry_push,
         registry_plain_http=settings.registry_plain_http,
         hf_endpoint=settings.hf_endpoint,
+        has_activator=settings.activator_enabled,
     )
+
+
+def _scaling(caches: Caches, token: Callable[[], str], wake: Callable[[Key], None]) -> Scaling:
+    """Loads tell the autoscaler, which asks for them: hence the late binding."""
+    loads = Loads(token, lambda key, before, after: autoscaler.heard(key, before, after))
+    held = Held(token, lambda key: autoscaler.held_changed(key))
+    autoscaler = Autoscaler(
+        loads=loads, held=held, runtime_pods=caches.runtime_pods, wake=wake, now=time.time
+    )
+    return Scaling(caches=caches, loads=loads, held=held, autoscaler=autoscaler)
 
 
 def _watches(
     client: KubeClient,
     caches: Caches,
     touched: Callable[[Key], None],
-    namespaces: tuple[str | None, ...],
+    settings: Settings,
 ) -> Iterator[Watch]:
-    for resource in (*CHILDREN, POD):
-        for namespace in namespaces:
-            what = Selection(resource, namespace, OURS)
+    for namespace in settings.watch_namespaces or (None,):
+        for resource in (*CHILDREN, POD):
+            labels = f"{OURS},{ACTIVATOR_SLICES}" if resource is ENDPOINT_SLICE else OURS
+            what = Selection(resource, namespace, labels)
             yield Watch(client, what, caches.stores[resource.kind], touched)
+        rivals = Selection(HORIZONTAL_POD_AUTOSCALER, namespace)
+        yield Watch(client, rivals, caches.autoscalers, touched)
+    if settings.watch_nodes:
+        yield Watch(client, Selection(NODE), caches.nodes, partial(_on_node, caches, touched))
+    if settings.activator_enabled:
+        pods = Selection(POD, settings.namespace, ACTIVATOR_PODS)
+        yield Watch(client, pods, caches.activators, lambda _: _each(touched, caches.at_zero()))
+
+
+def _on_node(caches: Caches, touched: Callable[[Key], None], node: Key) -> None:
+    _each(touched, caches.on_node(node.name))
+
+
+def _each(touched: Callable[[Key], None], keys: Iterable[Key]) -> None:
+    for key in keys:
+        touched(key)
 
 
 def _measure(metrics: Metrics, outcome: Outcome, seconds: float) -> None:

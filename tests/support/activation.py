@@ -53,7 +53,13 @@ class Activation:
     alarms: int = 0
     board: Board = field(init=False)
 
+    key = KEY
+
     def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        """A new process, which knows nothing."""
         self.board = Board(
             look=lambda _key: self.target,
             meter=self.counts,
@@ -78,6 +84,14 @@ class Activation:
         self.target = Target(pods=tuple(pod.address for pod in pods))
         await self._settle()
 
+    def tell(self) -> None:
+        """Our slice changed; `board.run` sees to it."""
+        self.target = Target(self.port, self.target.limits, self.target.pods)
+        self.board.touched(KEY)
+
+    async def until_closed(self) -> None:
+        await until(lambda: not self.board.ports)
+
     async def _settle(self) -> None:
         self.board.touched(KEY)
         assert await self.board.settle()
@@ -90,7 +104,11 @@ class Activation:
         return channel
 
     def client(self, port: int | None = None) -> Any:
-        return inference_pb2_grpc.InferenceStub(self.channel(port))
+        return self.client_on(self.channel(port))
+
+    @staticmethod
+    def client_on(channel: Any) -> Any:
+        return inference_pb2_grpc.InferenceStub(channel)
 
     async def pod(self) -> ScriptedPod:
         """A pod that listens. It is told of by `show`."""

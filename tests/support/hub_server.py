@@ -52,10 +52,12 @@ class HubFile:
 
 @dataclass(frozen=True)
 class Hub:
-    """A folder of repositories; ``token`` is asked of every caller when given."""
+    """A folder of repositories; ``token`` is asked of every caller when given. One that does not
+    ``list_digests`` is like a plain mirror."""
 
     root: Path
     token: str | None = None
+    list_digests: bool = True
 
     def repository(self, name: str) -> Path | None:
         """The folder of ``organisation/repository``."""
@@ -174,6 +176,8 @@ class HubHandler(BaseHTTPRequestHandler):
             self._send_json([_tree_entry(file) for file in files], commit)
             return
         siblings = [_sibling(file) for file in files]
+        if not self.hub.list_digests:
+            siblings = [{"rfilename": file.path, "size": file.size} for file in files]
         facts = {"_id": commit, "id": name, "modelId": name, "sha": commit, "private": False}
         self._send_json(facts | {"tags": [], "downloads": 0, "siblings": siblings}, commit)
 
@@ -286,9 +290,11 @@ def make_server(hub: Hub, host: str, port: int) -> ThreadingHTTPServer:
 
 
 @contextmanager
-def running_hub(root: Path, *, token: str | None = None) -> Iterator[str]:
+def running_hub(
+    root: Path, *, token: str | None = None, list_digests: bool = True
+) -> Iterator[str]:
     """The hub's endpoint, ``http://127.0.0.1:<port>``, while the block runs."""
-    server = make_server(Hub(root, token), "127.0.0.1", 0)
+    server = make_server(Hub(root, token, list_digests), "127.0.0.1", 0)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:

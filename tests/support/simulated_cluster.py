@@ -15,14 +15,23 @@ from typing import Any
 
 from llm_operator.api.conditions import timestamp
 from llm_operator.api.llmdeployment import parse_llmdeployment
-from llm_operator.reconcile.actions import Apply, Delete, Plan
+from llm_operator.autoscale.signals import PodLoad, PodState
+from llm_operator.reconcile.actions import Apply, Cost, Delete, Drain, Plan, Undrain, Write
 from llm_operator.reconcile.plan import plan
+from llm_operator.reconcile.pods import DELETION_COST, deletion_cost, has_been_ready
 from llm_operator.reconcile.world import World
 from llm_operator.render import labels
 from llm_operator.render.quantity import parse_quantity
 from support import worlds
 
 Object = dict[str, Any]
+
+_NEXT = {PodState.LAME_DUCK: PodState.DRAINING, PodState.DRAINING: PodState.DRAINED}
+
+
+def _rank(pod: Object) -> tuple[bool, bool, int]:
+    """What a ReplicaSet takes first."""
+    return (has_been_ready(pod), _is_ready(pod), deletion_cost(pod))
 
 
 class KilledError(Exception):
@@ -46,6 +55,14 @@ class SimulatedCluster:
     """Revisions whose pods never serve."""
     export_results: list[Mapping[str, Any]] = field(default_factory=list)
     """Termination messages of the coming exports; when there is none left, they succeed."""
+    drains: dict[str, PodState] = field(default_factory=dict)
+    """What pods that were asked to drain do now, by uid."""
+    deaf: set[str] = field(default_factory=set)
+    """Uids of pods that do not answer on their control port."""
+    around: dict[str, Any] = field(default_factory=dict)
+    """Further fields of the World: decision, activation, leaving_nodes…"""
+    cut: int = 0
+    """Pods that were taken while they served."""
     serial: int = 0
     writes: int = 0
 
@@ -59,7 +76,18 @@ class SimulatedCluster:
             children=tuple(copy.deepcopy(list(self.objects.values()))),
             pods=tuple(copy.deepcopy(list(self.pods.values()))),
             control_authority=worlds.AUTHORITY,
+            loads=self.loads(),
+            **self.around,
         )
+
+    def loads(self) -> dict[str, PodLoad]:
+        """What the pods that have started say."""
+        started = (pod["metadata"]["uid"] for pod in self._runtime_pods() if has_been_ready(pod))
+        return {
+            uid: worlds.load(state=self.drains.get(uid, PodState.SERVING))
+            for uid in started
+            if uid not in self.deaf
+        }
 
     def reconcile(self, *, die_after: int | None = None) -> Plan:
         """One run of the operator; KilledError when it dies before write number `die_after`."""
@@ -82,12 +110,25 @@ class SimulatedCluster:
 
     # what the API server does
 
-    def _write(self, write: Apply | Delete) -> None:
+    def _write(self, write: Write) -> None:
         self.writes += 1
-        if isinstance(write, Delete):
-            self._delete(write)
-        else:
-            self._apply(write)
+        match write:
+            case Delete():
+                self._delete(write)
+            case Apply():
+                self._apply(write)
+            case Cost(pod=name, cost=cost):
+                annotations = {DELETION_COST: str(cost)} if cost else {}
+                self.pods[name]["metadata"]["annotations"] = annotations
+            case Drain(pod=name):
+                self._ask(name, PodState.LAME_DUCK)
+            case Undrain(pod=name):
+                self._ask(name, PodState.SERVING)
+
+    def _ask(self, name: str, state: PodState) -> None:
+        uid = self.pods[name]["metadata"]["uid"]
+        if uid not in self.deaf:
+            self.drains[uid] = state
 
     def _delete(self, write: Delete) -> None:
         live = self.objects.get((write.kind, write.name))
@@ -192,8 +233,17 @@ class SimulatedCluster:
             self.pods.pop(metadata["name"], None)
         elif metadata["labels"][labels.COMPONENT] == "export":
             self._run_export(pod)
-        elif metadata["age"] == 2 and metadata["labels"][labels.REVISION] not in self.broken:
-            pod["status"]["conditions"] = [{"type": "Ready", "status": "True"}]
+        elif metadata["age"] >= 2 and metadata["labels"][labels.REVISION] not in self.broken:
+            self._serve(pod)
+
+    def _serve(self, pod: Object) -> None:
+        """A pod's own life: a drain takes its steps, and readiness follows."""
+        uid = pod["metadata"]["uid"]
+        state = self.drains.get(uid, PodState.SERVING)
+        is_ready = "True" if state is PodState.SERVING else "False"
+        pod["status"]["conditions"] = [{"type": "Ready", "status": is_ready}]
+        pod["status"]["containerStatuses"] = [{"name": "runtime", "started": True}]
+        self.drains[uid] = _NEXT.get(state, state)
 
     def _run_export(self, pod: Object) -> None:
         if pod["metadata"]["age"] != 3 or "phase" in pod["status"]:
@@ -221,7 +271,9 @@ class SimulatedCluster:
         wanted = deployment["spec"]["replicas"]
         for _ in range(wanted - len(pods)):
             self._start(deployment, deployment["spec"]["template"]["metadata"]["labels"])
-        for pod in sorted(pods, key=_is_ready)[: max(0, len(pods) - wanted)]:
+        for pod in sorted(pods, key=_rank)[: max(0, len(pods) - wanted)]:
+            state = self.drains.get(pod["metadata"]["uid"], PodState.SERVING)
+            self.cut += has_been_ready(pod) and state is not PodState.DRAINED
             self._end(pod)
         ready = self.available(hash8)
         deployment["status"] = {
@@ -249,6 +301,7 @@ class SimulatedCluster:
         reference = {"kind": owner["kind"], "uid": owner["metadata"]["uid"], "controller": True}
         metadata = {
             "name": name,
+            "namespace": "default",
             "uid": f"uid-{self.serial}",
             "labels": dict(pod_labels),
             "ownerReferences": [reference],

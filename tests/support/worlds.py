@@ -6,6 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llm_operator.api.llmdeployment import LLMDeployment, parse_llmdeployment
+from llm_operator.autoscale.decision import (
+    Condition,
+    ConditionReason,
+    Decision,
+    DecisionReason,
+)
+from llm_operator.autoscale.memory import Memory
+from llm_operator.autoscale.signals import PodLoad, PodState
 from llm_operator.reconcile.world import ControlAuthority, OperatorSettings, World
 
 NOW = datetime(2027, 1, 1, 12, 0, tzinfo=UTC)
@@ -69,6 +77,34 @@ def world(spec: Mapping[str, Any] | None = None, **changes: Any) -> World:
         deployment=parse_llmdeployment(manifest(spec, **named)),
         settings=SETTINGS,
         control_authority=AUTHORITY,
+    )
+    return replace(made, **changes)
+
+
+def load(requests: int = 0, state: PodState = PodState.SERVING) -> PodLoad:
+    """What a pod of four slots says that works on so many requests."""
+    return PodLoad(
+        running=min(4, requests),
+        waiting=max(0, requests - 4),
+        tokens_held=100 * min(4, requests),
+        prompt_tokens_queued=50 * max(0, requests - 4),
+        capacity_tokens=4 * 512,
+        slots=4,
+        state=state,
+        mean_prompt=50.0,
+        mean_output=100.0,
+        received=requests,
+    )
+
+
+def decision(desired: int, now: datetime = NOW, **changes: Any) -> Decision:
+    """The autoscaler's wish for so many pods."""
+    made = Decision(
+        desired=desired,
+        reason=DecisionReason.STEADY,
+        message="as the test wants it",
+        memory=Memory.after_restart(desired, now.timestamp()),
+        condition=Condition(True, ConditionReason.SCALING_ACTIVE),
     )
     return replace(made, **changes)
 

@@ -1,6 +1,6 @@
 {{/*
 What the operator may do where it serves LLMDeployments: read them and write their status, and keep the kinds of their
-children. No Secrets, no pods beyond reading them, no wildcards.
+children. No Secrets, no pods beyond reading them and their deletion cost, no wildcards.
 */}}
 {{- define "llm-operator.rules" -}}
 - apiGroups: [llm-operator.dev]
@@ -15,7 +15,12 @@ children. No Secrets, no pods beyond reading them, no wildcards.
   verbs: [update]
 - apiGroups: [""]
   resources: [pods]
-  verbs: [list, watch]
+  # patch: the deletion cost, which tells a ReplicaSet which pod was drained.
+  verbs: [list, watch, patch]
+# What a cluster autoscaler says of a pod that finds no node.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 - apiGroups: [""]
   resources: [configmaps, serviceaccounts]
   verbs: [get, list, watch, create, patch]
@@ -34,6 +39,13 @@ children. No Secrets, no pods beyond reading them, no wildcards.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch]
+- apiGroups: [discovery.k8s.io]
+  resources: [endpointslices]
+  verbs: [get, list, watch, create, patch, delete]
+# Another autoscaler of the same object is told of.
+- apiGroups: [autoscaling]
+  resources: [horizontalpodautoscalers]
+  verbs: [list, watch]
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

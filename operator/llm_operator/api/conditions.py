@@ -18,6 +18,7 @@ class ConditionType(StrEnum):
     CAPACITY_AVAILABLE = "CapacityAvailable"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
+    AUTOSCALING_ACTIVE = "AutoscalingActive"
     RUNTIME_OUTDATED = "RuntimeOutdated"
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -73,6 +74,13 @@ class Reason(StrEnum):
     NEW_REVISION = "NewRevision"
     ROLLOUT_COMPLETE = "RolloutComplete"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    # AutoscalingActive
+    SCALING_ACTIVE = "ScalingActive"
+    METRICS_UNAVAILABLE = "MetricsUnavailable"
+    AT_MAXIMUM = "AtMaximum"
+    CAPACITY_LIMITED = "CapacityLimited"
+    ADVISORY = "Advisory"
+    AUTOSCALER_CONFLICT = "AutoscalerConflict"
     # RuntimeOutdated
     RENDERING_CHANGED = "RenderingChanged"
     # Ready

@@ -258,11 +258,6 @@ class LLMDeploymentSpec(_Fields):
     scheduling: SchedulingSpec = SchedulingSpec()
     suspend: bool = False
 
-    @property
-    def wanted_replicas(self) -> int:
-        """Serving pods that there should be, without surge."""
-        return 0 if self.suspend else self.replicas
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LLMDeployment:

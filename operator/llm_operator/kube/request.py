@@ -58,10 +58,12 @@ class Selection:
     resource: Resource
     namespace: str | None = None
     labels: str = ""
+    fields: str = ""
 
     @property
     def query(self) -> list[tuple[str, str]]:
-        return [("labelSelector", self.labels)] if self.labels else []
+        given = (("labelSelector", self.labels), ("fieldSelector", self.fields))
+        return [(name, value) for name, value in given if value]
 
 
 def list_page(what: Selection, *, limit: int, token: str = "", accept: str = JSON) -> Request:

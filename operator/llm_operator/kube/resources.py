@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Resource:
-    """One namespaced kind. `group` is empty for the core group."""
+    """One kind. `group` is empty for the core group."""
 
     kind: str
     plural: str
@@ -34,7 +34,14 @@ class Resource:
 LLM_DEPLOYMENT = Resource("LLMDeployment", "llmdeployments", "llm-operator.dev", "v1alpha1")
 LEASE = Resource("Lease", "leases", "coordination.k8s.io", "v1")
 EVENT = Resource("Event", "events", "events.k8s.io", "v1")
+NEWS = Resource("Event", "events", "", "v1")
+"""Events in the old form, in which other controllers tell theirs; ours are of events.k8s.io."""
 POD = Resource("Pod", "pods", "", "v1")
+NODE = Resource("Node", "nodes", "", "v1")
+HORIZONTAL_POD_AUTOSCALER = Resource(
+    "HorizontalPodAutoscaler", "horizontalpodautoscalers", "autoscaling", "v2"
+)
+ENDPOINT_SLICE = Resource("EndpointSlice", "endpointslices", "discovery.k8s.io", "v1")
 
 CHILDREN = (
     Resource("ConfigMap", "configmaps", "", "v1"),
@@ -45,6 +52,7 @@ CHILDREN = (
     Resource("Job", "jobs", "batch", "v1"),
     Resource("NetworkPolicy", "networkpolicies", "networking.k8s.io", "v1"),
     Resource("PodDisruptionBudget", "poddisruptionbudgets", "policy", "v1"),
+    ENDPOINT_SLICE,
 )
 """Kinds that a reconcile creates, repairs and deletes."""
 

@@ -36,6 +36,8 @@ class Store:
     """
 
     slim: Callable[[Json], Json] = unchanged
+    owner: Callable[[Json], Key | None] = field(default_factory=lambda: owner_of)
+    """Which LLMDeployment an object concerns; asked of the object as it came and as it is kept."""
     _objects: dict[Key, Json] = field(default_factory=dict)
     _by_owner: dict[Key, dict[str, Key]] = field(default_factory=dict)
     _deleted: dict[str, str] = field(default_factory=dict)
@@ -50,6 +52,10 @@ class Store:
         """Objects labelled with this LLMDeployment, in the order of their names."""
         return tuple(self._objects[key] for key in sorted(self._by_owner.get(owner, {}).values()))
 
+    def all(self) -> tuple[Json, ...]:
+        """Every object there is."""
+        return tuple(self._objects.values())
+
     def put(self, manifest: Json) -> set[Key]:
         """Keeps an object unless a newer one is known. Returns the LLMDeployments it concerns."""
         key, known = _key(manifest), self._objects.get(_key(manifest))
@@ -59,7 +65,7 @@ class Store:
             return set()
         touched = self._drop(key)
         self._objects[key] = self.slim(manifest)
-        owner = owner_of(manifest)
+        owner = self.owner(manifest)
         if owner is not None:
             self._by_owner.setdefault(owner, {})[key.name] = key
             touched.add(owner)
@@ -70,7 +76,7 @@ class Store:
 
         The end of what we deleted ourselves is news as well: a plan may wait for it.
         """
-        owner = owner_of(manifest)
+        owner = self.owner(manifest)
         if self._deleted.pop(manifest["metadata"].get("uid", ""), None) is not None and owner:
             return self._forget(manifest) | {owner}
         return self._forget(manifest)
@@ -116,7 +122,7 @@ class Store:
 
     def _drop(self, key: Key) -> set[Key]:
         gone = self._objects.pop(key, None)
-        owner = owner_of(gone) if gone is not None else None
+        owner = self.owner(gone) if gone is not None else None
         if owner is None:
             return set()
         siblings = self._by_owner[owner]
@@ -146,7 +152,8 @@ def pod_essentials(pod: Json) -> Json:
 
 
 def _key(manifest: Json) -> Key:
-    return Key(manifest["metadata"]["namespace"], manifest["metadata"]["name"])
+    metadata = manifest["metadata"]
+    return Key(metadata.get("namespace", ""), metadata["name"])  # nodes are in no namespace
 
 
 def _version(manifest: Json) -> int:

@@ -29,7 +29,35 @@ class Delete:
     propagation: Literal["Background", "Foreground", "Orphan"] = "Background"
 
 
-Write = Apply | Delete
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Asks a pod to leave service and finish its generations within `timeout_seconds`. A pod that
+    does not answer is asked again by the next run."""
+
+    pod: str
+    address: str
+    timeout_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Undrain:
+    """Takes a pod back into service."""
+
+    pod: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Sets a pod's deletion cost (0 removes it); a pod that is gone (404, 409) is no error."""
+
+    namespace: str
+    pod: str
+    uid: str
+    cost: int
+
+
+Write = Apply | Delete | Drain | Undrain | Cost
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from itertools import chain
 from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
 from llm_operator.reconcile.actions import Delete
-from llm_operator.reconcile.situation import Situation, count
+from llm_operator.reconcile.situation import Situation, count, is_activator_slice
 from llm_operator.reconcile.world import Manifest, uid_of
 from llm_operator.render import labels, names
 from llm_operator.render.export_job import SETTINGS_HASH
@@ -18,7 +18,11 @@ from llm_operator.render.revision import export_settings_hash
 def deletions(situation: Situation) -> Iterator[Delete]:
     """Everything to delete, workloads before what they are made from."""
     found = chain(
-        _deployments(situation), _services(situation), _records(situation), _jobs(situation)
+        _deployments(situation),
+        _services(situation),
+        _activator_slices(situation),
+        _records(situation),
+        _jobs(situation),
     )
     return (_delete(manifest) for manifest in found if not _is_going(manifest))
 
@@ -63,6 +67,15 @@ def _services(situation: Situation) -> Iterator[Manifest]:
         hash8 = (service["metadata"].get("labels") or {}).get(labels.REVISION)
         if hash8 is not None and hash8 not in kept:
             yield service
+
+
+def _activator_slices(situation: Situation) -> Iterator[Manifest]:
+    """All once a pod serves again; before that, those of Services that go."""
+    gone = {str(service["metadata"]["name"]) for service in _services(situation)}
+    for found in situation.world.owned("EndpointSlice"):
+        service = (found["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
+        if is_activator_slice(found) and (not situation.is_activator_in_path or service in gone):
+            yield found
 
 
 def _records(situation: Situation) -> Iterator[Manifest]:

@@ -37,6 +37,7 @@ def of_transition(world: World, after: Stored, writes: tuple[Write, ...]) -> tup
         *_of_capacity(before, after),
         *_of_rollout(before, after),
         *_of_scale(before, after),
+        *_of_autoscaling(before, after),
         *_of_writes(world, writes),
     )
 
@@ -101,7 +102,32 @@ def _of_scale(before: Stored, after: Stored) -> Iterator[Event]:
     if old is None or new is None or old == new:
         return
     name = "ScaledUp" if new > old else "ScaledDown"
-    yield Event("Normal", name, f"from {old} to {new} replicas by the spec", action="Scale")
+    if _is_zero_by_itself(after) and new == 0:
+        name = "ScaledToZero"
+    elif _is_zero_by_itself(before) and old == 0:
+        name = "Activated"
+    yield Event("Normal", name, f"from {old} to {new} replicas{_why(after)}", action="Scale")
+
+
+def _is_zero_by_itself(status: Stored) -> bool:
+    return (status.get("autoscaling") or {}).get("desiredReplicas") == 0
+
+
+def _why(after: Stored) -> str:
+    scaling = after.get("autoscaling") or {}
+    if scaling.get("desiredReplicas") != after.get("desiredReplicas"):
+        return " by the spec"
+    return f": {scaling.get('message')} ({scaling.get('reason')})"
+
+
+def _of_autoscaling(before: Stored, after: Stored) -> Iterator[Event]:
+    changed = _changed(before, after, ConditionType.AUTOSCALING_ACTIVE)
+    if changed is None:
+        return
+    if changed["reason"] == Reason.AUTOSCALER_CONFLICT:
+        yield _warning("ConflictDetected", changed)
+    elif changed["reason"] in (Reason.METRICS_UNAVAILABLE, Reason.CAPACITY_LIMITED):
+        yield _warning("AutoscalingLimited", changed)
 
 
 def _of_writes(world: World, writes: tuple[Write, ...]) -> Iterator[Event]:

@@ -21,6 +21,7 @@ from llm_operator.kube.watch import Watch
 from llm_operator.reconcile.queue import KeyedQueue, resync
 from llm_operator.reconcile.reconcile import Outcome, Reconciler, Run
 from llm_operator.reconcile.roster import Roster
+from llm_operator.reconcile.scaling import Scaling
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ class Loop:
     queue: KeyedQueue[Key]
     roster: Roster
     reconciler: Reconciler
+    scaling: Scaling
     authority: Authority
     schedule: Schedule = field(default_factory=Schedule)
     measured: Callable[[Outcome, float], None] = lambda _outcome, _seconds: None
@@ -63,7 +65,10 @@ class Loop:
         """A leader's work: reconciles from the moment that the caches are filled."""
         for watch in self.watches:
             await watch.synced.wait()
-        await self.queue.run(self._reconcile, workers=self.schedule.workers)
+        try:
+            await self.queue.run(self._reconcile, workers=self.schedule.workers)
+        finally:
+            await self.scaling.aclose()
 
     async def _reconcile(self, key: Key) -> float | None:
         clock = asyncio.get_running_loop().time

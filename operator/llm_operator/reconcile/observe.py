@@ -6,8 +6,8 @@ keep.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,14 +15,13 @@ from llm_operator.api.llmdeployment import parse_llmdeployment
 from llm_operator.control.authority import Authority
 from llm_operator.control.progress import ProgressClient
 from llm_operator.kube.client import KubeClient
-from llm_operator.kube.resources import BY_KIND, CHILDREN, LLM_DEPLOYMENT, POD
-from llm_operator.kube.store import (
-    DEPLOYMENT_LABEL,
-    Key,
-    Store,
-    pod_essentials,
-    without_managed_fields,
-)
+from llm_operator.kube.errors import ForbiddenError
+from llm_operator.kube.request import Selection
+from llm_operator.kube.resources import BY_KIND, LLM_DEPLOYMENT, NEWS
+from llm_operator.kube.store import DEPLOYMENT_LABEL, Key
+from llm_operator.reconcile.caches import Caches
+from llm_operator.reconcile.pods import unschedulable_message
+from llm_operator.reconcile.scaling import Scaling
 from llm_operator.reconcile.world import (
     ControlAuthority,
     ExportProgress,
@@ -32,28 +31,12 @@ from llm_operator.reconcile.world import (
 )
 
 COMPONENT_LABEL = "app.kubernetes.io/component"
+NO_SCALE_UP = "reason=NotTriggerScaleUp,involvedObject.kind=Pod"
+"""What Kubernetes' cluster autoscaler tells of a pod that it can find no node group for."""
 
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
-
-
-def _stores() -> dict[str, Store]:
-    children = {resource.kind: Store(slim=without_managed_fields) for resource in CHILDREN}
-    return {**children, POD.kind: Store(slim=pod_essentials)}
-
-
-@dataclass(frozen=True, slots=True)
-class Caches:
-    """What the watches keep: one store per kind of child, and one for pods."""
-
-    stores: Mapping[str, Store] = field(default_factory=_stores)
-
-    def children(self, owner: Key) -> tuple[Manifest, ...]:
-        return tuple(c for r in CHILDREN for c in self.stores[r.kind].of(owner))
-
-    def pods(self, owner: Key) -> tuple[Manifest, ...]:
-        return self.stores[POD.kind].of(owner)
 
 
 @dataclass(slots=True)
@@ -65,18 +48,20 @@ class Observer:
     settings: OperatorSettings
     authority: Authority
     progress: ProgressClient
+    scaling: Scaling
     clock: Callable[[], datetime] = utc_now
 
     async def observe(self, key: Key) -> World | None:
         """The World of this LLMDeployment; None when there is none."""
         manifest = await self.client.get(LLM_DEPLOYMENT, key.namespace, key.name)
         if manifest is None:
+            self.scaling.leave(key)
             return None
         pods = self.caches.pods(key)
         authority, progress = await asyncio.gather(
             self.authority.known(), self._export_progress(pods)
         )
-        return World(
+        world = World(
             now=self.clock(),
             deployment=parse_llmdeployment(manifest),
             settings=self.settings,
@@ -84,7 +69,22 @@ class Observer:
             pods=pods,
             export_progress=progress,
             control_authority=ControlAuthority(*authority) if authority else None,
+            rival=self.caches.rival(key),
+            leaving_nodes=self.caches.leaving_nodes(),
+            is_scale_up_refused=await self._is_scale_up_refused(key, pods),
         )
+        return self.scaling.observe(world)
+
+    async def _is_scale_up_refused(self, key: Key, pods: Sequence[Manifest]) -> bool:
+        """Whether a cluster autoscaler has said of a pod that waits that no new node would help."""
+        waiting = {pod["metadata"]["uid"] for pod in pods if unschedulable_message(pod) is not None}
+        if not waiting:
+            return False
+        try:
+            said = await self.client.list(Selection(NEWS, key.namespace, fields=NO_SCALE_UP))
+        except ForbiddenError:
+            return False  # a namespace whose events are not ours to read
+        return any(event["involvedObject"].get("uid") in waiting for event in said.items)
 
     async def with_strangers(self, world: World, creations: Sequence[Manifest]) -> World:
         """The World with what stands where these objects are to be made. Asked only before

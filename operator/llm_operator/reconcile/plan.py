@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from llm_operator.api.llmdeployment import LLMDeploymentSpec
-from llm_operator.reconcile import cleanup, events, status
+from llm_operator.reconcile import cleanup, events, pods, status
 from llm_operator.reconcile import export_state as exports
-from llm_operator.reconcile.actions import Apply, Plan, Write
+from llm_operator.reconcile.actions import Apply, Cost, Drain, Plan, Undrain, Write
 from llm_operator.reconcile.difference import is_satisfied, stamped
 from llm_operator.reconcile.policies import Refusal, check_ownership, check_spec
 from llm_operator.reconcile.situation import Situation, assess
 from llm_operator.reconcile.world import Manifest, World, uid_of
+from llm_operator.render import names
+from llm_operator.render.activation import activator_slices
 from llm_operator.render.control_auth import control_auth
 from llm_operator.render.controller_revision import controller_revision, renumbered
 from llm_operator.render.deployment import deployment
@@ -52,7 +54,11 @@ def _accepted(world: World, spec: LLMDeploymentSpec) -> Plan:
     wanted = tuple(_wanted(situation))
     if (foreign := check_ownership(world, wanted)) is not None:
         return _refused(world, foreign)
-    writes: tuple[Write, ...] = (*_applies(world, wanted), *cleanup.deletions(situation))
+    writes: tuple[Write, ...] = (
+        *_applies(world, wanted),
+        *_pod_writes(situation),
+        *cleanup.deletions(situation),
+    )
     after = status.of_situation(situation)
     return Plan(
         writes=writes,
@@ -93,8 +99,11 @@ def _wanted(situation: Situation) -> Iterator[Manifest]:
         yield _job(situation)
     yield from _record(situation)
     yield from _services(situation)
+    yield from _activator_slices(situation)
     yield from _deployments(situation)
-    yield disruption_budget(situation.world.deployment, situation.spec.disruption)
+    yield disruption_budget(
+        situation.world.deployment, situation.spec.disruption, is_held=_is_held(situation)
+    )
 
 
 def _surroundings(situation: Situation) -> Iterator[Manifest]:
@@ -126,10 +135,54 @@ def _record(situation: Situation) -> Iterator[Manifest]:
 
 def _services(situation: Situation) -> Iterator[Manifest]:
     owner, spec = situation.world.deployment, situation.spec.service
-    yield service(owner, spec)
+    activation = situation.world.activation
+    yield service(owner, spec, activation.port if activation is not None else None)
     yield headless_service(owner, spec)
     for hash8 in _serving(situation):
         yield revision_service(owner, spec, hash8)
+
+
+def _activator_slices(situation: Situation) -> Iterator[Manifest]:
+    """Without a ready activator there is nothing to point to; what is there stays."""
+    world, autoscaling = situation.world, situation.spec.autoscaling
+    activation = world.activation
+    if autoscaling is None or activation is None or not activation.addresses:
+        return
+    if situation.is_activator_in_path:
+        name = world.deployment.name
+        services = [names.service(name)]
+        if situation.target is not None:
+            services.append(names.revision(name, situation.hash8))
+        yield from activator_slices(
+            world.deployment, autoscaling.scale_to_zero, activation, services
+        )
+
+
+def _is_held(situation: Situation) -> bool:
+    """A single pod is nobody's to evict until its replacement serves, or that takes too long."""
+    if situation.wanted != 1:
+        return False
+    world, limit = situation.world, situation.spec.rollout.capacity_timeout_seconds
+    nodes = {pods.node_of(pod) for pod in situation.pods_of()}
+    since = (cordoned for node, cordoned in world.leaving_nodes.items() if node in nodes)
+    return all((world.now - cordoned).total_seconds() < limit for cordoned in since)
+
+
+def _pod_writes(situation: Situation) -> Iterator[Write]:
+    """Drains, undrains and deletion costs of the target's pods."""
+    shrinking = situation.shrinking
+    if shrinking is None:
+        return
+    timeout = situation.spec.drain.timeout_seconds
+    for pod in situation.pods_of(situation.hash8):
+        metadata, address = pod["metadata"], str((pod.get("status") or {}).get("podIP"))
+        uid, name = uid_of(pod), str(metadata["name"])
+        if uid in shrinking.undrain:
+            yield Undrain(name, address)
+        if uid in shrinking.costs:
+            yield Cost(str(metadata["namespace"]), name, uid, shrinking.costs[uid])
+        if uid in shrinking.drain:
+            yield Drain(name, address, timeout)
 
 
 def _deployments(situation: Situation) -> Iterator[Manifest]:

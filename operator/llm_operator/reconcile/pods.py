@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from llm_operator.api.conditions import Reason, moment
 from llm_operator.reconcile.world import Manifest
 from llm_operator.render import labels
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 EXCERPT = 400
 """Characters of a termination message or log tail that are shown."""
@@ -57,6 +60,37 @@ def has_started(pod: Manifest) -> bool:
     """Whether a container runs or ran."""
     states = (status.get("state") or {} for status in container_statuses(pod))
     return any("running" in state or "terminated" in state for state in states)
+
+
+def is_ready(pod: Manifest) -> bool:
+    ready = condition(pod, "Ready")
+    return ready is not None and ready["status"] == "True"
+
+
+def has_been_ready(pod: Manifest) -> bool:
+    """Whether its server has started: what is not ready any more is not what only starts."""
+    found = (pod.get("status") or {}).get("containerStatuses") or ()
+    return is_ready(pod) or (bool(found) and all(status.get("started") for status in found))
+
+
+def node_of(pod: Manifest) -> str | None:
+    name: str | None = (pod.get("spec") or {}).get("nodeName")
+    return name
+
+
+def age(pod: Manifest, now: datetime) -> float:
+    """Seconds since it was made."""
+    made = pod["metadata"].get("creationTimestamp")
+    return (now - moment(str(made))).total_seconds() if made else 0.0
+
+
+def deletion_cost(pod: Manifest) -> int:
+    """Which of equal pods a ReplicaSet takes first: the one with the lowest."""
+    text = str((pod["metadata"].get("annotations") or {}).get(DELETION_COST, "0"))
+    try:
+        return int(text)
+    except ValueError:
+        return 0  # as the ReplicaSet controller reads what is no number
 
 
 def condition(pod: Manifest, kind: str) -> Mapping[str, Any] | None:

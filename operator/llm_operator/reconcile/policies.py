@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from llm_operator.api import llmdeployment as api
 from llm_operator.api.conditions import ConditionStatus, Reason
 from llm_operator.api.llmdeployment import LLMDeploymentSpec
+from llm_operator.autoscale.schedule import impossible
 from llm_operator.reconcile.world import Manifest, World
 
 
@@ -79,4 +80,24 @@ def _gpus(spec: LLMDeploymentSpec) -> list[str]:
     ]
 
 
-_SPEC_CHECKS: tuple[Check, ...] = (_check_name, _check_device)
+def _check_zero(world: World, spec: LLMDeploymentSpec) -> Refusal | None:
+    autoscaling = spec.autoscaling
+    if autoscaling is None or autoscaling.min_replicas or world.settings.has_activator:
+        return None
+    message = (
+        "spec.autoscaling.minReplicas: 0 needs the activator, which holds calls while there is no "
+        "pod: install the chart with activator.enabled=true, or set minReplicas to 1"
+    )
+    return Refusal(Reason.UNSUPPORTED_COMBINATION, message)
+
+
+def _check_schedules(_world: World, spec: LLMDeploymentSpec) -> Refusal | None:
+    schedules = spec.autoscaling.schedules if spec.autoscaling is not None else ()
+    for index, schedule in enumerate(schedules):
+        if (why := impossible(schedule)) is not None:
+            message = f"spec.autoscaling.schedules[{index}].{why}"
+            return Refusal(Reason.INVALID_SPEC, message)
+    return None
+
+
+_SPEC_CHECKS: tuple[Check, ...] = (_check_name, _check_device, _check_zero, _check_schedules)

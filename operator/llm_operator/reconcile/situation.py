@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from llm_operator.api.llmdeployment import LLMDeploymentSpec
+from llm_operator.drain.victims import Candidate, Shrinking, shrink
 from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
 from llm_operator.reconcile.export import export_of
@@ -38,10 +39,33 @@ class Situation:
     """The newest revision that once carried everything."""
     replicas: Mapping[str, int]
     """What each revision's Deployment should have next."""
+    shrinking: Shrinking | None = None
+    """How the target gets rid of pods that are too many; None while it has no Deployment."""
 
     @property
     def wanted(self) -> int:
-        return self.spec.wanted_replicas
+        """Serving pods that there should be, without surge."""
+        return wanted_replicas(self.world, self.spec)
+
+    @property
+    def is_scaled_to_zero(self) -> bool:
+        """By the autoscaler, so that the next call brings it back."""
+        autoscaling = self.spec.autoscaling
+        return (
+            autoscaling is not None
+            and autoscaling.mode == "Active"
+            and not self.spec.suspend
+            and self.wanted == 0
+        )
+
+    @property
+    def is_activator_in_path(self) -> bool:
+        """Whether calls should find the activator: from before the last pod drains until the first
+        one is ready again."""
+        if self.is_scaled_to_zero:
+            return True
+        is_there = any(is_activator_slice(s) for s in self.world.owned("EndpointSlice"))
+        return is_there and not self.spec.suspend and not any(map(pods.is_ready, self.pods_of()))
 
     @property
     def is_target_on_record(self) -> bool:
@@ -95,7 +119,24 @@ def assess(world: World, spec: LLMDeploymentSpec) -> Situation:
         replicas={},
     )
     situation = replace(situation, stable=_stable(situation))
-    return replace(situation, replicas=_replicas(situation))
+    replicas = dict(_replicas(situation))
+    goal = _goal(situation, replicas.get(hash8, 0))
+    if hash8 not in deployments:
+        return replace(situation, replicas=replicas)
+    shrinking = shrink(_candidates(situation), goal)
+    live = int(deployments[hash8]["spec"].get("replicas") or 0)
+    replicas[hash8] = goal if goal >= live else min(live, shrinking.replicas)
+    return replace(situation, replicas=replicas, shrinking=shrinking)
+
+
+def wanted_replicas(world: World, spec: LLMDeploymentSpec) -> int:
+    """The autoscaler's number, where it may act, else the user's."""
+    autoscaling = spec.autoscaling
+    if spec.suspend:
+        return 0
+    if autoscaling is None or autoscaling.mode == "Advisory" or world.decision is None:
+        return spec.replicas
+    return world.decision.desired
 
 
 def render_template(
@@ -115,14 +156,30 @@ def live_deployments(world: World) -> dict[str, Manifest]:
     return found
 
 
+def is_activator_slice(manifest: Manifest) -> bool:
+    return (manifest["metadata"].get("labels") or {}).get(labels.ACTIVATOR) == "true"
+
+
+def is_quota_exceeded(deployment: Manifest) -> bool:
+    """Whether the API server makes no more pods because of a quota."""
+    found = (deployment.get("status") or {}).get("conditions") or ()
+    return any(
+        condition["type"] == "ReplicaFailure"
+        and condition["status"] == "True"
+        and "exceeded quota" in str(condition.get("message"))
+        for condition in found
+    )
+
+
 def count(deployment: Manifest, field: str) -> int:
     """A number of a Deployment's status."""
     return int((deployment.get("status") or {}).get(field) or 0)
 
 
 def is_carrying(deployment: Manifest | None, wanted: int) -> bool:
-    """Whether that Deployment has all the pods that are wanted, available, and knows it."""
-    if deployment is None or deployment["spec"].get("replicas") != wanted:
+    """Whether that Deployment has all the pods that are wanted, available, and knows it. It may
+    have more: those that drain."""
+    if deployment is None or count_of(deployment) < wanted:
         return False
     return is_observed(deployment) and count(deployment, "availableReplicas") >= wanted
 
@@ -210,3 +267,51 @@ def _replicas(situation: Situation) -> Mapping[str, int]:
     # What the target has available is not known yet: until it is, nothing that serves goes.
     kept = {fleet.hash8: max(wished[fleet.hash8], fleet.wanted) for fleet in old}
     return {**wished, **kept}
+
+
+def _goal(situation: Situation, wished: int) -> int:
+    """Pods of the target, with those that stand in for pods on nodes that are being emptied.
+
+    The last pod stays until the activator is in the path.
+    """
+    live = count_of(situation.deployments.get(situation.hash8))
+    if wished == 0 and situation.is_scaled_to_zero and not _has_activator(situation):
+        return min(1, live)
+    if any(fleet.wanted for hash8, fleet in situation.fleets.items() if hash8 != situation.hash8):
+        return wished
+    there = list(situation.pods_of(situation.hash8))
+    leaving = [pod for pod in there if _is_on_leaving_node(situation, pod)]
+    staying = [pod for pod in there if pod not in leaving and pods.is_ready(pod)]
+    return wished + max(0, min(len(leaving), wished - len(staying)))
+
+
+def _has_activator(situation: Situation) -> bool:
+    """Whether our slice of the Service is there and names an activator."""
+    name = names.activator_slice(names.service(situation.world.deployment.name))
+    live = situation.world.child("EndpointSlice", name)
+    return live is not None and situation.world.owns(live) and bool(live.get("endpoints"))
+
+
+def count_of(deployment: Manifest | None) -> int:
+    """`spec.replicas` of a Deployment that may not be there."""
+    return int(deployment["spec"].get("replicas") or 0) if deployment is not None else 0
+
+
+def _is_on_leaving_node(situation: Situation, pod: Manifest) -> bool:
+    return pods.node_of(pod) in situation.world.leaving_nodes
+
+
+def _candidates(situation: Situation) -> list[Candidate]:
+    now = situation.world.now
+    return [
+        Candidate(
+            uid=str(pod["metadata"]["uid"]),
+            is_ready=pods.is_ready(pod),
+            has_started=pods.has_been_ready(pod),
+            is_on_leaving_node=_is_on_leaving_node(situation, pod),
+            load=situation.world.loads.get(str(pod["metadata"]["uid"])),
+            cost=pods.deletion_cost(pod),
+            age_seconds=pods.age(pod, now),
+        )
+        for pod in situation.pods_of(situation.hash8)
+    ]

@@ -6,9 +6,14 @@ from typing import Any
 
 from llm_operator.api.conditions import Condition, moment, timestamp, with_history
 from llm_operator.reconcile import export_state as exports
-from llm_operator.reconcile import verdicts
+from llm_operator.reconcile import scaling_status, verdicts
 from llm_operator.reconcile.policies import Refusal
-from llm_operator.reconcile.situation import Situation, count, live_deployments
+from llm_operator.reconcile.situation import (
+    Situation,
+    count,
+    live_deployments,
+    wanted_replicas,
+)
 from llm_operator.reconcile.world import Manifest, World
 from llm_operator.render import labels, names
 
@@ -39,6 +44,7 @@ def of_situation(situation: Situation) -> Status:
             "currentRevision": situation.hash8,
             "stableRevision": situation.stable,
             "model": _model(situation),
+            "autoscaling": scaling_status.of_situation(situation),
             "rollout": {"phase": _rollout_phase(situation)},
             "address": {"grpc": f"{host}:{port}"},
         }
@@ -48,7 +54,8 @@ def of_situation(situation: Situation) -> Status:
 def of_refusal(world: World, refusal: Refusal) -> Status:
     """Counts of what runs; the rest stays as it was: nothing is done for this generation."""
     spec, before = world.deployment.spec, world.deployment.status
-    wanted = spec.wanted_replicas if spec is not None else int(before.get("desiredReplicas") or 0)
+    told = int(before.get("desiredReplicas") or 0)
+    wanted = wanted_replicas(world, spec) if spec is not None else told
     return {
         **before,
         **_head(world, verdicts.of_refusal(refusal)),

@@ -6,7 +6,13 @@ something happened.
 
 from collections.abc import Iterator, Mapping
 
-from llm_operator.api.conditions import Condition, ConditionType, Reason, timestamp
+from llm_operator.api.conditions import (
+    Condition,
+    ConditionStatus,
+    ConditionType,
+    Reason,
+    timestamp,
+)
 from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
 from llm_operator.reconcile.policies import Refusal
@@ -55,6 +61,7 @@ def of_situation(situation: Situation) -> list[Condition]:
         *_capacity(situation),
         *_available(situation),
         *_progressing(situation),
+        *_autoscaling(situation),
         *_outdated(situation),
     ]
     ready = _ready(situation, found)
@@ -150,6 +157,8 @@ def _available(situation: Situation) -> Iterator[Condition]:
     figures = f"{available} of {wanted} pods available"
     if wanted == 0:
         message = "no pod is wanted: spec.replicas is 0 or spec.suspend is true"
+        if situation.is_scaled_to_zero:
+            message = "idle: the activator holds the next call and a pod starts for it"
         yield Condition(kind, "False", Reason.SCALED_TO_ZERO, message)
     elif available >= wanted:
         yield Condition(kind, "True", Reason.MINIMUM_REPLICAS_AVAILABLE, figures)
@@ -166,14 +175,9 @@ def _trouble(situation: Situation) -> pods.Trouble | None:
         return pods.Trouble(Reason.QUOTA_EXCEEDED if is_quota else Reason.POD_REFUSED, refused)
     timeout = situation.spec.rollout.startup_timeout_seconds
     for pod in sorted(situation.pods_of(situation.hash8), key=lambda p: str(p["metadata"]["name"])):
-        if not _is_ready(pod) and (found := pods.trouble_of(pod, timeout)) is not None:
+        if not pods.is_ready(pod) and (found := pods.trouble_of(pod, timeout)) is not None:
             return pods.Trouble(found.reason, f"pod {pod['metadata']['name']}: {found.message}")
     return None
-
-
-def _is_ready(pod: Manifest) -> bool:
-    ready = pods.condition(pod, "Ready")
-    return ready is not None and ready["status"] == "True"
 
 
 # Progressing
@@ -219,6 +223,42 @@ def _rollout_figures(situation: Situation) -> str:
     return sentence
 
 
+# AutoscalingActive
+
+
+def _autoscaling(situation: Situation) -> Iterator[Condition]:
+    """A rival writes spec.replicas, which the operator then does not read: both believe that they
+    scale, so it is the first thing to say."""
+    autoscaling, decision = situation.spec.autoscaling, situation.world.decision
+    if autoscaling is None or decision is None:
+        return
+    kind, rival = ConditionType.AUTOSCALING_ACTIVE, situation.world.rival
+    if rival is not None and autoscaling.mode == "Active":
+        message = (
+            f"{rival} scales this object as well, to no effect, because spec.autoscaling is given: "
+            f"delete one of the two"
+        )
+        yield Condition(kind, "True", Reason.AUTOSCALER_CONFLICT, message)
+    elif autoscaling.mode == "Advisory":
+        message = f"would have {decision.desired} pods: {decision.message}"
+        yield Condition(kind, "False", Reason.ADVISORY, message)
+    else:
+        status: ConditionStatus = "True" if decision.condition.is_true else "False"
+        reason = Reason(decision.condition.reason)
+        yield Condition(kind, status, reason, _told(situation, decision.message))
+
+
+def _told(situation: Situation, message: str) -> str:
+    """The sentence on record while number and reason stay: it was written with its figures."""
+    decision = situation.world.decision
+    before = situation.world.deployment.status.get("autoscaling") or {}
+    is_same = decision is not None and (
+        (before.get("desiredReplicas"), before.get("reason"))
+        == (decision.desired, str(decision.reason))
+    )
+    return str(before.get("message") or message) if is_same else message
+
+
 # RuntimeOutdated
 
 
@@ -244,10 +284,18 @@ def _ready(situation: Situation, found: list[Condition]) -> Condition:
     if blocker is not None:
         return Condition(ConditionType.READY, "False", *blocker)
     if situation.wanted == 0:
-        message = "suspended" if situation.spec.suspend else "scaled to zero by spec.replicas"
+        message = _why_idle(situation)
         return Condition(ConditionType.READY, "True", Reason.IDLE, message)
     message = f"{situation.wanted} of {situation.wanted} pods serve revision {situation.hash8}"
     return Condition(ConditionType.READY, "True", Reason.SERVING, message)
+
+
+def _why_idle(situation: Situation) -> str:
+    if situation.spec.suspend:
+        return "suspended"
+    if situation.is_scaled_to_zero:
+        return "scaled to zero; the next call brings a pod back"
+    return "scaled to zero by spec.replicas"
 
 
 def _blocker(

@@ -5,11 +5,13 @@ API server returned it (JSON names); `metadata.managedFields` may be left out.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from llm_operator.api.llmdeployment import LLMDeployment
+from llm_operator.autoscale.decision import Decision
+from llm_operator.autoscale.signals import PodLoad
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object (or a part of one) as JSON."""
@@ -32,6 +34,8 @@ class OperatorSettings:
     """host:port that export Jobs write to; empty takes `registry`."""
     registry_plain_http: bool = False
     hf_endpoint: str = ""
+    has_activator: bool = False
+    """Whether the chart's activator is installed, so that something may scale to zero."""
     """Endpoint for hf:// sources that name none; empty is the hub's own."""
 
 
@@ -57,6 +61,16 @@ class ExportProgress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Activation:
+    """Where calls go while there is no pod."""
+
+    port: int
+    """The LLMDeployment's own port on every activator pod: its identity there."""
+    addresses: tuple[str, ...] = ()
+    """IPs of the activator pods that are ready."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     """One LLMDeployment and everything around it at one moment."""
 
@@ -73,6 +87,18 @@ class World:
     pods: tuple[Manifest, ...] = ()
     """Pods with the label, runtime and export; `metadata`, `spec.nodeName` and `status` suffice."""
     export_progress: ExportProgress | None = None
+    loads: Mapping[str, PodLoad] = field(default_factory=dict)
+    """What runtime pods say of themselves, by uid; one that says nothing credible is not in it."""
+    decision: Decision | None = None
+    """The autoscaler's, where there is one."""
+    rival: str | None = None
+    """Another autoscaler that writes `spec.replicas` of this object, as kind and name."""
+    leaving_nodes: Mapping[str, datetime] = field(default_factory=dict)
+    """Nodes that are cordoned, and since when."""
+    activation: Activation | None = None
+    """None where no activator is installed, or none is wanted."""
+    is_scale_up_refused: bool = False
+    """A cluster autoscaler has said that no new node would help a pod that waits for one."""
     control_authority: ControlAuthority | None = None
     """None until it was read once: no ConfigMap is written then, an existing one stays."""
 

@@ -7,8 +7,13 @@ from llm_operator.render import labels, names
 from llm_operator.render.child import child
 
 
-def disruption_budget(owner: LLMDeployment, spec: DisruptionSpec) -> dict[str, Any]:
-    """A pod that is not ready may always be evicted: it holds nothing up and serves nobody."""
+def disruption_budget(
+    owner: LLMDeployment, spec: DisruptionSpec, *, is_held: bool
+) -> dict[str, Any]:
+    """A pod that is not ready may always be evicted: it holds nothing up and serves nobody.
+
+    `is_held` keeps the ready ones until the operator itself has replaced and drained them.
+    """
     head = child(
         "policy/v1",
         "PodDisruptionBudget",
@@ -17,7 +22,7 @@ def disruption_budget(owner: LLMDeployment, spec: DisruptionSpec) -> dict[str, A
         labels=labels.common(owner.name, "runtime"),
     )
     budget = {
-        "maxUnavailable": spec.max_unavailable,
+        "maxUnavailable": 0 if is_held else spec.max_unavailable,
         "selector": {"matchLabels": labels.selector(owner.name, "runtime")},
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
     }

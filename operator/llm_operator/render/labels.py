@@ -10,6 +10,7 @@ MANAGED_BY = "app.kubernetes.io/managed-by"
 COMPONENT = "app.kubernetes.io/component"
 DEPLOYMENT = "llm-operator.dev/deployment"
 REVISION = "llm-operator.dev/revision"
+ACTIVATOR = "llm-operator.dev/activator"
 
 MANAGER = "llm-operator"
 """Value of the managed-by label, and the field manager of server-side apply."""
@@ -29,6 +30,15 @@ def common(deployment: str, component: Component) -> dict[str, str]:
 def of_revision(deployment: str, hash8: str) -> dict[str, str]:
     """What the children and pods of a revision carry."""
     return {**common(deployment, "runtime"), REVISION: hash8}
+
+
+def of_activator_slice(service: str) -> dict[str, str]:
+    """What makes an EndpointSlice count for its Service, and tells it from those of Kubernetes."""
+    return {
+        "kubernetes.io/service-name": service,
+        "endpointslice.kubernetes.io/managed-by": MANAGER,
+        ACTIVATOR: "true",
+    }
 
 
 def selector(deployment: str, component: Component) -> dict[str, str]:

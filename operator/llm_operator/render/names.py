@@ -38,6 +38,10 @@ def export_job(deployment: str, key8: str) -> str:
     return f"{deployment}-export-{key8}"
 
 
+def activator_slice(service: str) -> str:
+    return f"{service}-activator"
+
+
 def revision(deployment: str, hash8: str) -> str:
     """Of a revision's ControllerRevision, Deployment and Service."""
     return f"{deployment}-{hash8}"

@@ -4,11 +4,15 @@ from typing import Any
 
 from llm_operator.api.llmdeployment import LLMDeployment, ServiceSpec
 from llm_operator.render import labels, names
+from llm_operator.render.activation import PORT_ANNOTATION
 from llm_operator.render.child import child
 
 
-def service(owner: LLMDeployment, spec: ServiceSpec) -> dict[str, Any]:
-    """The address of the LLMDeployment: all serving pods, whatever their revision."""
+def service(
+    owner: LLMDeployment, spec: ServiceSpec, activator_port: int | None = None
+) -> dict[str, Any]:
+    """The address of the LLMDeployment: all serving pods, whatever their revision. It keeps the
+    port that the LLMDeployment has on activator pods."""
     head = child(
         "v1",
         "Service",
@@ -16,8 +20,11 @@ def service(owner: LLMDeployment, spec: ServiceSpec) -> dict[str, Any]:
         owner=owner,
         labels=labels.common(owner.name, "runtime"),
     )
-    if spec.annotations:
-        head["metadata"]["annotations"] = dict(spec.annotations)
+    annotations = dict(spec.annotations)
+    if activator_port is not None:
+        annotations[PORT_ANNOTATION] = str(activator_port)
+    if annotations:
+        head["metadata"]["annotations"] = annotations
     selector = labels.selector(owner.name, "runtime")
     return {**head, "spec": {"type": spec.type, "selector": selector, "ports": [_port(spec.port)]}}
 

@@ -24,10 +24,6 @@ def test_the_minimal_object_gets_the_documented_defaults() -> None:
     assert spec.model.artifact.mode == "Fetch"
 
 
-def test_a_suspended_object_wants_no_pods() -> None:
-    assert spec_of(replicas=3, suspend=True).wanted_replicas == 0
-
-
 @pytest.mark.parametrize(
     ("source", "uri"),
     [
@@ -50,7 +46,9 @@ def test_long_and_short_forms_of_a_source_are_the_same(source: dict[str, Any], u
         ({"model": {"source": {"uri": "https://h/x"}}}, "digest"),
         ({"replicas": -1}, "spec.replicas"),
         ({"runtime": {"device": "tpu"}}, "spec.runtime.device"),
-        ({"autoscaling": {}}, "spec.autoscaling: this version of the operator does not know"),
+        ({"tomorrow": {}}, "spec.tomorrow: this version of the operator does not know"),
+        ({"autoscaling": {}}, "spec.autoscaling.maxReplicas: Field required"),
+        ({"autoscaling": {"minReplicas": 3, "maxReplicas": 2}}, "minReplicas is greater than"),
     ],
 )
 def test_a_bad_spec_names_its_field_and_raises_nothing(spec: dict[str, Any], names: str) -> None:

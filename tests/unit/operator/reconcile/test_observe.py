@@ -8,7 +8,9 @@ from llm_operator.control.progress import Progress, ProgressClient
 from llm_operator.kube.client import KubeClient
 from llm_operator.kube.resources import Resource
 from llm_operator.kube.store import Key
-from llm_operator.reconcile.observe import Caches, Observer
+from llm_operator.reconcile.caches import Caches
+from llm_operator.reconcile.observe import Observer
+from llm_operator.reconcile.scaling import Scaling
 from llm_operator.reconcile.world import World
 from support import worlds
 
@@ -24,12 +26,19 @@ class Surroundings:
     authority: tuple[str, dict[str, Any]] | None = ("https://issuer", {"keys": []})
     progress: Progress | None = None
     asked: list[str] = field(default_factory=list)
+    left: list[Key] = field(default_factory=list)
 
     async def get(self, resource: Resource, _namespace: str, name: str) -> dict[str, Any] | None:
         return self.objects.get((resource.kind, name))
 
     async def known(self) -> tuple[str, dict[str, Any]] | None:
         return self.authority
+
+    def observe(self, world: World) -> World:
+        return world
+
+    def leave(self, key: Key) -> None:
+        self.left.append(key)
 
     async def ask(self, address: str) -> Progress | None:
         self.asked.append(address)
@@ -43,6 +52,7 @@ def an_observer(around: Surroundings, caches: Caches | None = None) -> Observer:
         worlds.SETTINGS,
         cast(Authority, around),
         cast(ProgressClient, around),
+        cast(Scaling, around),
         clock=lambda: worlds.NOW,
     )
 

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from llm_operator.control.drain import DrainClient
 from llm_operator.kube.client import KubeClient
 from llm_operator.kube.errors import ConflictError, KubeError, answered
 from llm_operator.kube.events import EventRecorder, News
@@ -12,7 +13,8 @@ from llm_operator.kube.request import Doomed, Request
 from llm_operator.kube.store import Key
 from llm_operator.reconcile.actions import Apply, Delete, Event, Plan
 from llm_operator.reconcile.apply import Applier
-from llm_operator.reconcile.observe import Caches, Observer
+from llm_operator.reconcile.caches import Caches
+from llm_operator.reconcile.observe import Observer
 from llm_operator.reconcile.reconcile import FOLLOW_UP_SECONDS, Outcome, Reconciler, Run, refusal_of
 from llm_operator.reconcile.world import World
 from support import worlds
@@ -82,7 +84,9 @@ class Eyes:
 
 def a_reconciler(eyes: Eyes, server: Server, *plans: Plan) -> Reconciler:
     coming = iter(plans)
-    applier = Applier(cast(KubeClient, server), Caches(), cast(EventRecorder, server))
+    applier = Applier(
+        cast(KubeClient, server), Caches(), cast(EventRecorder, server), cast(DrainClient, server)
+    )
     return Reconciler(cast(Observer, eyes), lambda _: next(coming), applier)
 
 
@@ -146,7 +150,9 @@ async def test_before_something_is_made_its_place_is_looked_at_and_the_plan_made
 
 async def test_what_was_written_is_known_before_the_watch_tells() -> None:
     server, caches = Server(), Caches()
-    applier = Applier(cast(KubeClient, server), caches, cast(EventRecorder, server))
+    applier = Applier(
+        cast(KubeClient, server), caches, cast(EventRecorder, server), cast(DrainClient, server)
+    )
     await applier.apply(KEY, worlds.UID, Plan((an_apply(),)))
     assert [child["metadata"]["uid"] for child in caches.children(KEY)] == ["u-1"]
 
@@ -156,7 +162,9 @@ async def test_what_was_deleted_is_forgotten_before_the_watch_tells() -> None:
     old = a_service("old")
     old["metadata"] |= {"uid": "u-9", "resourceVersion": "3"}
     caches.stores["Service"].put(old)
-    applier = Applier(cast(KubeClient, server), caches, cast(EventRecorder, server))
+    applier = Applier(
+        cast(KubeClient, server), caches, cast(EventRecorder, server), cast(DrainClient, server)
+    )
     await applier.apply(KEY, worlds.UID, Plan((A_DELETE,)))
     assert caches.children(KEY) == ()
 

@@ -71,7 +71,8 @@ def test_without_the_api_servers_keys_the_rest_is_made() -> None:
 
 
 def test_an_unready_pod_may_always_be_evicted() -> None:
-    spec = children(disruption={"maxUnavailable": "25%"})["PodDisruptionBudget", "demo"]["spec"]
+    made = children(replicas=2, disruption={"maxUnavailable": "25%"})
+    spec = made["PodDisruptionBudget", "demo"]["spec"]
     assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
     assert spec["maxUnavailable"] == "25%"
 

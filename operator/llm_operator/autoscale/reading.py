@@ -1,0 +1,72 @@
+"""What the pods of one LLMDeployment mean for its autoscaler. Pure."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from llm_operator.api.conditions import moment
+from llm_operator.autoscale.observation import Observation, PodReport
+from llm_operator.autoscale.signals import HeldCalls, PodLoad
+from llm_operator.reconcile import pods
+from llm_operator.reconcile.world import Manifest
+from llm_operator.render.labels import REVISION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What an LLMDeployment's autoscaler has to know besides loads and pods."""
+
+    current: int
+    """Pods that were wanted last."""
+    replicas: int
+    """`spec.replicas` of the live Deployments together."""
+    is_rolling: bool = False
+    is_refused: bool = False
+    """A quota, or a cluster autoscaler that has said no: waiting for nodes is no use."""
+
+
+def observation(
+    standing: Standing,
+    runtime_pods: Iterable[Manifest],
+    loads: Mapping[str, PodLoad],
+    held: HeldCalls,
+    now: float,
+) -> Observation:
+    """The autoscaler's view. `now` in seconds since the epoch; pods that end are left out."""
+    there = [pod for pod in runtime_pods if not pods.is_terminating(pod)]
+    serving = [pod for pod in there if pods.is_ready(pod) or _is_leaving(pod, loads)]
+    homeless = [pod for pod in there if pods.unschedulable_message(pod) is not None]
+    coming = max(standing.replicas, len(there)) - len(serving) - len(homeless)
+    return Observation(
+        now=now,
+        pods=tuple(
+            PodReport(uid=_uid(pod), load=loads.get(_uid(pod)), revision=_revision(pod))
+            for pod in serving
+        ),
+        pending=max(0, coming),
+        unschedulable_since=tuple(sorted(map(_unschedulable_since, homeless))),
+        is_refused=standing.is_refused,
+        held=held.calls + held.forwarding,
+        held_received=held.received,
+        current=standing.current,
+        rollout_floor=standing.current if standing.is_rolling else 0,
+        is_rolling=standing.is_rolling,
+    )
+
+
+def _is_leaving(pod: Manifest, loads: Mapping[str, PodLoad]) -> bool:
+    load = loads.get(_uid(pod))
+    return load is not None and load.is_leaving
+
+
+def _uid(pod: Manifest) -> str:
+    return str(pod["metadata"]["uid"])
+
+
+def _revision(pod: Manifest) -> str:
+    return str((pod["metadata"].get("labels") or {}).get(REVISION, ""))
+
+
+def _unschedulable_since(pod: Manifest) -> float:
+    scheduled = pods.condition(pod, "PodScheduled") or {}
+    since = scheduled.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
+    return moment(str(since)).timestamp()

@@ -1,0 +1,138 @@
+"""The part of an observation that lives in this process: what pods report, what the autoscaler
+decides on it, and which port the activator has for an LLMDeployment."""
+
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from llm_operator.api.llmdeployment import LLMDeployment, LLMDeploymentSpec
+from llm_operator.autoscale.loop import Autoscaler, Subject
+from llm_operator.autoscale.observation import Limits
+from llm_operator.autoscale.reading import Standing
+from llm_operator.control.channel import Endpoint
+from llm_operator.control.loads import Held, Loads
+from llm_operator.kube.store import Key
+from llm_operator.reconcile import pods
+from llm_operator.reconcile.caches import Caches
+from llm_operator.reconcile.situation import is_quota_exceeded, live_deployments
+from llm_operator.reconcile.world import Activation, Manifest, World
+from llm_operator.render.activation import PORT_ANNOTATION, PORTS
+
+_ROLLING = frozenset({"Progressing", "Stalled"})
+
+
+@dataclass(slots=True, kw_only=True)
+class Scaling:
+    """Adds to a World what only this process knows."""
+
+    caches: Caches
+    loads: Loads
+    held: Held
+    autoscaler: Autoscaler
+    _ports: dict[Key, int] = field(default_factory=dict)
+
+    def observe(self, world: World) -> World:
+        """The World with loads, the autoscaler's decision and the activator."""
+        deployment = world.deployment
+        key = Key(deployment.namespace, deployment.name)
+        self.loads.follow(key, _endpoints(world.pods))
+        self.held.follow(_endpoints(self.caches.ready_activators()))
+        world = replace(world, loads=self.loads.of(key))
+        if deployment.spec is None or (autoscaling := deployment.spec.autoscaling) is None:
+            self.autoscaler.forget(key)
+            return world
+        subject = Subject(
+            autoscaling,
+            Limits(capacity_timeout=float(deployment.spec.rollout.capacity_timeout_seconds)),
+            _standing(world, deployment.spec),
+        )
+        return replace(
+            world,
+            decision=self.autoscaler.decide(key, subject),
+            activation=self._activation(key, world) if autoscaling.min_replicas == 0 else None,
+        )
+
+    def leave(self, key: Key) -> None:
+        """The LLMDeployment is gone."""
+        self.loads.follow(key, ())
+        self.autoscaler.forget(key)
+        self._ports.pop(key, None)
+
+    async def aclose(self) -> None:
+        """Another process leads: what this one heard is worth nothing any more."""
+        self.autoscaler.reset()
+        await self.loads.aclose()
+        await self.held.aclose()
+        self._ports.clear()
+
+    def _activation(self, key: Key, world: World) -> Activation | None:
+        if not world.settings.has_activator:
+            return None
+        addresses = sorted(str(pod["status"]["podIP"]) for pod in self.caches.ready_activators())
+        return Activation(port=self._port_of(key), addresses=tuple(addresses))
+
+    def _port_of(self, key: Key) -> int:
+        """The port on record, else a free one. Taken at once, so that two LLMDeployments that are
+        looked at together do not get the same."""
+        services = self.caches.stores["Service"].all()
+        recorded = dict(_recorded_ports(services))
+        if key in recorded:
+            self._ports[key] = recorded[key]
+        elif key not in self._ports:
+            self._ports[key] = free_port(key, {*recorded.values(), *self._ports.values()})
+        return self._ports[key]
+
+
+def free_port(key: Key, taken: set[int]) -> int:
+    """A port that nobody has; the first choice follows from the name, so that it tends to stay.
+
+    Raises RuntimeError when all are taken: ten thousand LLMDeployments that scale to zero.
+    """
+    start = zlib.crc32(str(key).encode()) % len(PORTS)
+    for offset in range(len(PORTS)):
+        port = PORTS[(start + offset) % len(PORTS)]
+        if port not in taken:
+            return port
+    raise RuntimeError("every activator port is taken")
+
+
+def _recorded_ports(services: Iterable[Manifest]) -> Iterator[tuple[Key, int]]:
+    for service in services:
+        metadata = service["metadata"]
+        port = (metadata.get("annotations") or {}).get(PORT_ANNOTATION, "")
+        if port.isdecimal() and int(port) in PORTS:
+            yield Key(metadata["namespace"], metadata["name"]), int(port)
+
+
+def _endpoints(found: Iterable[Manifest]) -> list[Endpoint]:
+    """Pods that run and can be asked."""
+    return [
+        Endpoint(str(pod["metadata"]["uid"]), str(pod["status"]["podIP"]))
+        for pod in found
+        if not pods.is_terminating(pod) and _listens(pod)
+    ]
+
+
+def _listens(pod: Manifest) -> bool:
+    status: Mapping[str, object] = pod.get("status") or {}
+    is_export = not pods.is_runtime_pod(pod) and "llm-operator.dev/deployment" in (
+        pod["metadata"].get("labels") or {}
+    )
+    return bool(status.get("podIP")) and status.get("phase") == "Running" and not is_export
+
+
+def _standing(world: World, spec: LLMDeploymentSpec) -> Standing:
+    deployments = live_deployments(world)
+    return Standing(
+        current=_current(world.deployment, spec),
+        replicas=sum(int(d["spec"].get("replicas") or 0) for d in deployments.values()),
+        is_rolling=(world.deployment.status.get("rollout") or {}).get("phase") in _ROLLING,
+        is_refused=world.is_scale_up_refused
+        or any(is_quota_exceeded(deployment) for deployment in deployments.values()),
+    )
+
+
+def _current(deployment: LLMDeployment, spec: LLMDeploymentSpec) -> int:
+    """What was decided last; at the very start what the user wrote."""
+    told = (deployment.status.get("autoscaling") or {}).get("desiredReplicas")
+    return int(told) if told is not None else spec.replicas
