@@ -8,7 +8,9 @@ from llm_runtime.errors import ModelError, Reason
 from llm_runtime.model.download_source import Access, Download, download_source
 from llm_runtime.model.progress import ProgressReport, SharedProgress, Step
 from llm_runtime.model.source import HubSource, Pinned
+from support.checkpoints import tiny_llama
 from support.cutting_proxy import cutting_proxy
+from support.hub_server import running_hub
 
 from .conftest import MODEL
 
@@ -54,3 +56,16 @@ def test_a_line_that_keeps_breaking_is_worth_another_try(hub: str, tmp_path: Pat
     ):
         download(f"http://{address}", tmp_path / "model", SharedProgress())
     assert (caught.value.reason, caught.value.retryable) == (Reason.DOWNLOAD_FAILED, True)
+
+
+def test_a_mirror_that_lists_no_digests_is_refused_before_anything_is_fetched(
+    tmp_path: Path,
+) -> None:
+    tiny_llama(tmp_path / "hub" / MODEL)
+    with (
+        running_hub(tmp_path / "hub", list_digests=False) as endpoint,
+        pytest.raises(ModelError, match="lists no digest of") as caught,
+    ):
+        download(endpoint, tmp_path / "model", SharedProgress())
+    assert caught.value.reason is Reason.CHECKSUM_MISMATCH
+    assert list((tmp_path / "model").iterdir()) == []

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_runtime.errors import ModelError, Reason
-from llm_runtime.model.web import is_wanted, unpack_members
+from llm_runtime.model.selection import is_wanted
+from llm_runtime.model.web import unpack_members
 
 
 def archive(*members: tarfile.TarInfo, content: bytes = b"{}") -> tarfile.TarFile:
