@@ -12,8 +12,10 @@ from typing import Any
 
 from demo import story
 from kubernetes import client, config, watch
+from urllib3.exceptions import HTTPError
 
 OBJECTS = 20
+_GOODBYE_SECONDS = 5
 GROUP, VERSION, PLURAL = "llm-operator.dev", "v1alpha1", "llmdeployments"
 
 
@@ -54,7 +56,7 @@ def apply_to_children_p95(stage: story.Stage, api: client.ApiClient) -> float:
     place = (GROUP, VERSION, stage.namespace, PLURAL)
     samples = []
     listing = policies.list_namespaced_pod_disruption_budget
-    with _watching(listing, stage.namespace, "") as events:
+    with watching(listing, stage.namespace, "") as events:
         for number in range(OBJECTS):
             sent = time.monotonic()
             objects.create_namespaced_custom_object(*place, _unschedulable(f"bench-{number}"))
@@ -81,7 +83,7 @@ def runtime_ready_seconds(stage: story.Stage, api: client.ApiClient) -> float:
     """Seconds from the start of the runtime container to the pod's readiness, in a watch's eyes."""
     label = f"llm-operator.dev/deployment={stage.name},app.kubernetes.io/component=runtime"
     core: Any = client.CoreV1Api(api)
-    with _watching(core.list_namespaced_pod, stage.namespace, label) as events:
+    with watching(core.list_namespaced_pod, stage.namespace, label) as events:
         old = {pod.metadata.name for pod in core.list_namespaced_pod(stage.namespace).items}
         core.delete_collection_namespaced_pod(stage.namespace, label_selector=label)
         running = _next(events, lambda pod: pod.metadata.name not in old and _is_running(pod))
@@ -91,23 +93,28 @@ def runtime_ready_seconds(stage: story.Stage, api: client.ApiClient) -> float:
 
 
 @contextmanager
-def _watching(list_call: Any, namespace: str, label: str) -> Iterator["queue.Queue[Seen]"]:
+def watching(list_call: Any, namespace: str, label: str) -> Iterator["queue.Queue[Seen]"]:
     """A queue that fills with what a watch shows until the block ends."""
     events: queue.Queue[Seen] = queue.Queue()
-    watcher = watch.Watch()
+    watcher, is_over = watch.Watch(), threading.Event()
 
     def follow() -> None:
-        for event in watcher.stream(
-            list_call, namespace, label_selector=label, timeout_seconds=300
-        ):
-            events.put(Seen(event["object"], time.monotonic()))
+        stream = watcher.stream(list_call, namespace, label_selector=label, timeout_seconds=300)
+        try:
+            for event in stream:
+                events.put(Seen(event["object"], time.monotonic()))
+        except HTTPError:  # how a stream ends whose connection `stop` shuts
+            if not is_over.is_set():
+                raise
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     try:
         yield events
     finally:
+        is_over.set()
         watcher.stop()
+        thread.join(_GOODBYE_SECONDS)
 
 
 def _next(events: "queue.Queue[Seen]", wanted: Any) -> Seen:

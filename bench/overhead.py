@@ -6,13 +6,15 @@ nothing else). Rounds alternate, so that a slow minute of the machine hits both.
 """
 
 import asyncio
+import json
 import os
-import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,27 +180,40 @@ def measure(artifact: Path, workload: Workload, rounds: int) -> Overhead:
 
 @contextmanager
 def serving(artifact: Path, workload: Workload) -> Iterator[str]:
-    """A `llm-runtime serve` process over the artifact."""
-    ports = [_free_port() for _ in range(3)]
-    names = ("LLM_DATA_PORT", "LLM_CONTROL_PORT", "LLM_METRICS_PORT")
-    environment = {
-        **os.environ,
-        **{name: str(port) for name, port in zip(names, ports, strict=True)},
-        **_environment(artifact, workload),
-    }
+    """A `llm-runtime serve` process over the artifact, on whichever ports are free."""
     command = [sys.executable, "-m", "llm_runtime", "serve"]
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL)
-    try:
-        target = f"127.0.0.1:{ports[0]}"
-        asyncio.run(_answers(target))
-        yield target
-    finally:
-        process.terminate()
-        process.wait(30)
+    environment = {**os.environ, **_environment(artifact, workload)}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    log = process.stderr or ()
+    # What is not read would fill the pipe and stop the server.
+    reader = threading.Thread(target=deque, args=(log, 0), daemon=True)
+    with process:
+        try:
+            target = f"127.0.0.1:{_data_port(log)}"
+            reader.start()
+            asyncio.run(_answers(target))
+            yield target
+        finally:
+            process.terminate()
+            if reader.is_alive():
+                reader.join(30)
+
+
+def _data_port(log: Iterable[str]) -> int:
+    """The port that the server says it has opened. Raises RuntimeError when it ends before that."""
+    told = ""
+    for line in log:
+        told += line
+        if "Opened the data port" in line:
+            return int(json.loads(line)["port"])
+    raise RuntimeError(f"llm-runtime serve ended without a port: {told[-2000:]}")
 
 
 def _environment(artifact: Path, workload: Workload) -> dict[str, str]:
     return {
+        "LLM_DATA_PORT": "0",
+        "LLM_CONTROL_PORT": "0",
+        "LLM_METRICS_PORT": "0",
         "LLM_MODEL_DIR": str(artifact),
         "LLM_MODEL_NAME": "bench",
         "LLM_MAX_CONCURRENT_SEQUENCES": str(workload.requests),
@@ -211,10 +226,3 @@ async def _answers(target: str) -> None:
     """Returns when the server says what it serves."""
     async with connect(target) as client:
         await client.model_info(timeout=120)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
