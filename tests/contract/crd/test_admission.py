@@ -29,6 +29,22 @@ def runtime(**fields: Any) -> dict[str, Any]:
     return {"model": MINIMAL, "runtime": fields}
 
 
+def autoscaling(**fields: Any) -> dict[str, Any]:
+    return {"model": MINIMAL, "autoscaling": {"maxReplicas": 4, **fields}}
+
+
+def schedule(**fields: Any) -> dict[str, Any]:
+    whole = {"cron": "0 8 * * 1-5", "durationSeconds": 3600, "minReplicas": 2, **fields}
+    return autoscaling(schedules=[whole])
+
+
+@pytest.mark.parametrize("cron", ["0 8 * * 1-5", "*/5 0,12 1-7 * *", "59 23 31 12 7"])
+def test_a_schedule_that_can_come_is_taken(kubectl: Kubectl, cron: str) -> None:
+    spec = schedule(cron=cron, timeZone="Europe/Berlin")
+    answer = kubectl("create", "--dry-run=server", "-f", "-", given=llmdeployment(spec))
+    assert answer.is_ok, answer.text
+
+
 @pytest.mark.parametrize(
     ("spec", "sentence"),
     [
@@ -70,6 +86,22 @@ def runtime(**fields: Any) -> dict[str, Any]:
         ({"model": MINIMAL, "replicas": -1}, "spec.replicas"),
         ({"model": MINIMAL, "disruption": {"maxUnavailable": "half"}}, "maxUnavailable"),
         ({"model": MINIMAL, "rollout": {"maxSurge": 0}}, "spec.rollout.maxSurge"),
+        (autoscaling(minReplicas=5), "spec.autoscaling: minReplicas is greater than maxReplicas"),
+        (autoscaling(scaleToZero={}), "spec.autoscaling.scaleToZero: needs minReplicas: 0"),
+        (autoscaling(metric="Queue"), 'supported values: "Tokens", "Concurrency"'),
+        (autoscaling(targets={"timeToFirstTokenP90": "0s"}), "timeToFirstTokenP90"),
+        (autoscaling(targets={"interTokenLatencyP90": "5"}), "interTokenLatencyP90"),
+        (
+            autoscaling(panic={"windowSeconds": 30}, stableWindowSeconds=10),
+            "spec.autoscaling.panic.windowSeconds: greater than stableWindowSeconds",
+        ),
+        (schedule(minReplicas=9), "a schedule's minReplicas is greater than maxReplicas"),
+        (schedule(cron="61 8 * * *"), "spec.autoscaling.schedules.cron: five fields"),
+        (schedule(cron="every morning"), "spec.autoscaling.schedules.cron: five fields"),
+        (schedule(cron="0 8 31 4,6 *"), "spec.autoscaling.schedules.cron: no such day"),
+        (schedule(durationSeconds=5), "durationSeconds"),
+        (schedule(timeZone="../etc"), "timeZone"),
+        ({"model": MINIMAL, "autoscaling": {"minReplicas": 1}}, "spec.autoscaling.maxReplicas"),
     ],
 )
 def test_a_bad_spec_is_refused_with_a_sentence_that_names_the_field(
