@@ -197,7 +197,9 @@ def _undrain(state: Lifecycle) -> Move:
 
 
 def _terminate(state: Lifecycle, timeout: float) -> Move:
+    """The pod's own limit counts from now; whoever sent the signal waits no longer for its end."""
     again, state = state.is_final, replace(state, is_final=True)
+    shorter = replace(state, timeout=min(state.timeout, timeout))
     match state.phase:
         case Phase.STARTING | Phase.DRAINED:
             return _enter(state, Phase.DRAINED, Effect.EXIT)
@@ -206,8 +208,12 @@ def _terminate(state: Lifecycle, timeout: float) -> Move:
             return _enter(state, Phase.LAME_DUCK, Effect.BECOME_UNREADY, Effect.WAIT_LAME_DUCK)
         case Phase.LAME_DUCK if again:
             return _enter(state, Phase.DRAINING, Effect.CLOSE_DATA, Effect.END_RUNNING)
+        case Phase.LAME_DUCK:
+            return Move(shorter)
         case Phase.DRAINING if again:
             return Move(state, (Effect.END_RUNNING,))
+        case Phase.DRAINING:
+            return Move(shorter, (Effect.WAIT_LIMIT,))
         case _:
             return Move(state)
 

@@ -21,9 +21,10 @@ log = logging.getLogger(__name__)
 
 _MESSAGE_BYTES = 1 << 20
 _METADATA_BYTES = 16 << 10
-_CONTROL_CALL_SECONDS = 60.0
+CONTROL_CALL_SECONDS = 60.0
+CONTROL_AGE_SECONDS = 3600.0
 # Last messages and statuses are on their way for so long after the calls they belong to are over.
-_GOODBYE_SECONDS = 0.5
+GOODBYE_SECONDS = 0.5
 _WATCH_LOAD = f"/{control_pb2.DESCRIPTOR.services_by_name['Control'].full_name}/WatchLoad"
 
 
@@ -99,15 +100,15 @@ class ControlPort:
 
     async def close(self) -> None:
         """Ends it, after what is being said."""
-        await self.server.stop(_GOODBYE_SECONDS)
+        await self.server.stop(GOODBYE_SECONDS)
 
 
 async def open_control(
     service: ControlService, health_: Health, verifier: TokenVerifier, address: str
 ) -> ControlPort:
     """Starts the control port. Raises RuntimeError when the port is taken."""
-    connections = Connections(age=3600, longest_call=LONGEST_STREAM_SECONDS + 60)
-    calls = CallInterceptor(_CONTROL_CALL_SECONDS, endless={_WATCH_LOAD})
+    connections = Connections(CONTROL_AGE_SECONDS, LONGEST_STREAM_SECONDS + 60)
+    calls = CallInterceptor(CONTROL_CALL_SECONDS, endless={_WATCH_LOAD})
     server = grpc.aio.server(
         interceptors=[AsyncAuthInterceptor(verifier), calls], options=options(connections)
     )
@@ -136,7 +137,7 @@ async def _stop(server: grpc.aio.Server, calls: Calls, seconds: float) -> None:
         await asyncio.wait({stopped, over}, return_when=asyncio.FIRST_COMPLETED)
         over.cancel()
         # A call that came in at the last moment is counted by the end of this.
-        await asyncio.wait({stopped}, timeout=_GOODBYE_SECONDS)
+        await asyncio.wait({stopped}, timeout=GOODBYE_SECONDS)
         if not calls.running:
             await server.stop(None)
     await stopped

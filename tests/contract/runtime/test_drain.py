@@ -1,19 +1,41 @@
 """One order of draining, whoever asks. Nothing that runs is lost."""
 
 import asyncio
+import time
 from pathlib import Path
 
 import grpc
 import grpc.aio
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from llm_client import Client, FinishReason, Options, UnavailableError, connect
 from llm_client.v1 import control_pb2 as pb
+from llm_runtime.backend.base import Backend, StepInput, StepOutput
 from llm_runtime.server.lifecycle import Terminate
 from support.runtime_pod import Operator, Pod, eventually, running_pod
 
 LONG = Options(max_new_tokens=400, ignore_eos=True)
 SHORT = Options(max_new_tokens=3, ignore_eos=True)
+
+
+class Slow:
+    """A backend whose steps take longer."""
+
+    def __init__(self, real: Backend, seconds: float) -> None:
+        self._real = real
+        self._seconds = seconds
+
+    def load(self) -> None:
+        self._real.load()
+
+    def step(self, step: StepInput) -> StepOutput:
+        time.sleep(self._seconds)
+        return self._real.step(step)
+
+    def close(self) -> None:
+        self._real.close()
 
 
 async def begin(
@@ -191,3 +213,108 @@ async def test_an_ageing_connection_is_replaced_without_cutting_a_stream(artifac
         pod.gate.let_go()
         assert await running == (whole, FinishReason.LENGTH)
         assert (await client.generate("hello", SHORT)).finish.output_tokens == 3
+
+
+async def test_who_only_listens_does_not_hold_up_a_drain(
+    artifact: Path, operator: Operator
+) -> None:
+    async with (
+        running_pod(artifact, control_auth_file=operator.file, lame_duck_seconds=0.5) as pod,
+        grpc.aio.insecure_channel(pod.target) as channel,
+    ):
+        health = health_pb2_grpc.HealthStub(channel).Watch(health_pb2.HealthCheckRequest())
+        assert (await health.read()).status == health_pb2.HealthCheckResponse.SERVING
+        reflection = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()
+        await reflection.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+        await reflection.read()
+        async with asyncio.timeout(10):  # the drain's own limit is 300 s
+            await drain(pod, operator)
+            assert (await health.read()).status == health_pb2.HealthCheckResponse.NOT_SERVING
+            await until_state(pod, operator, "DRAINED")
+
+
+async def test_an_idle_pod_is_drained_when_its_lame_duck_time_is_over(
+    artifact: Path, operator: Operator
+) -> None:
+    async with (
+        running_pod(artifact, control_auth_file=operator.file, lame_duck_seconds=1) as pod,
+        connect(pod.target) as client,
+    ):
+        await client.generate("hello", SHORT)
+        begun = time.monotonic()
+        await drain(pod, operator)
+        await until_state(pod, operator, "DRAINED")
+        seconds = time.monotonic() - begun
+    assert 1 <= seconds < 3
+
+
+async def test_nothing_is_cut_before_the_limit_that_the_drain_was_given(
+    artifact: Path, operator: Operator
+) -> None:
+    async with (
+        running_pod(
+            artifact,
+            control_auth_file=operator.file,
+            lame_duck_seconds=0,
+            backend=lambda real: Slow(real, seconds=0.05),
+        ) as pod,
+        connect(pod.target) as client,
+    ):
+        running = await begin(client, pod)
+        begun = time.monotonic()
+        await drain(pod, operator, seconds=2)
+        text, reason = await running
+        seconds = time.monotonic() - begun
+    assert reason is FinishReason.ABORTED
+    assert text
+    assert seconds >= 2
+
+
+async def test_liveness_and_startup_hold_through_every_phase_of_a_drain(
+    artifact: Path, operator: Operator
+) -> None:
+    async with (
+        running_pod(artifact, control_auth_file=operator.file, hang_seconds=0.5) as pod,
+        connect(pod.target) as client,
+    ):
+        seen = set()
+        running = await begin(client, pod)
+        await drain(pod, operator)
+        while (phase := await state(pod, operator)) != "LIFECYCLE_STATE_DRAINED":
+            seen.add(phase)
+            assert await pod.health("liveness") == "SERVING"
+            assert await pod.health("startup") == "SERVING"
+        await running
+        await asyncio.sleep(1.5)  # longer than the heartbeat's interval
+        assert await pod.health("liveness") == "SERVING"
+        assert await pod.health("readiness") == "NOT_SERVING"
+    assert seen
+
+
+async def test_under_load_a_drain_cuts_no_call_that_was_taken(
+    artifact: Path, operator: Operator
+) -> None:
+    async with running_pod(artifact, control_auth_file=operator.file) as pod:
+        outcomes: list[str] = []
+
+        async def call_again_and_again() -> None:
+            async with connect(pod.target, timeout=1) as client:
+                while True:
+                    received = 0
+                    try:
+                        async for _ in client.stream("hello", SHORT):
+                            received += 1
+                    except UnavailableError:
+                        outcomes.append("cut" if received else "refused")
+                        return
+                    outcomes.append("whole")
+
+        callers = [asyncio.create_task(call_again_and_again()) for _ in range(8)]
+        await eventually(lambda: outcomes.count("whole") > 8)
+        await drain(pod, operator)
+        await until_state(pod, operator, "DRAINED")
+        await asyncio.gather(*callers)
+    assert outcomes.count("refused") == 8
+    assert "cut" not in outcomes
+    cancelled = pod.count("llm_request_failure_total", reason="cancelled")
+    assert cancelled == 0

@@ -30,6 +30,10 @@ async def test_every_series_is_there_with_zero_before_the_first_request(artifact
         "llm_requests_running",
         "llm_requests_waiting",
         "llm_kv_tokens",
+        "llm_draining",
+        "llm_requests_received_total",
+        "llm_request_prompt_tokens_count",
+        "llm_request_generation_tokens_count",
         "llm_prompt_tokens_total",
         "llm_generation_tokens_total",
         "llm_time_to_first_token_seconds_count",
@@ -59,6 +63,9 @@ async def test_a_request_is_counted_token_by_token(artifact: Path) -> None:
     assert samples["llm_inter_token_latency_seconds_count"] == 6
     assert samples["llm_step_seconds_count"] == 7
     assert samples["llm_request_success_total{finish_reason=length}"] == 1
+    assert samples["llm_requests_received_total"] == 1
+    assert samples["llm_request_prompt_tokens_sum"] == 30
+    assert samples["llm_request_generation_tokens_sum"] == 7
 
 
 async def test_labels_come_from_closed_sets_whatever_callers_send(artifact: Path) -> None:
@@ -88,7 +95,21 @@ async def test_load_says_what_runs_waits_and_is_held(artifact: Path, operator: O
     assert load.prompt_tokens_queued >= 20
     assert (load.slots, load.capacity_tokens) == (1, 512)
     assert load.state == control_pb2.LIFECYCLE_STATE_SERVING
+    assert load.requests_received == gauges["llm_requests_received_total"] == 3
     assert gauges["llm_requests_running"] + gauges["llm_requests_waiting"] == 3
     assert (idle.running_requests, idle.waiting_requests, idle.tokens_held) == (0, 0, 0)
     assert idle.tokens_per_second > 0
     assert idle.step_seconds > 0
+    assert (idle.mean_prompt_tokens, idle.mean_output_tokens) == (10, 3)
+    assert idle.time_to_first_token_p90_seconds > idle.inter_token_latency_p90_seconds > 0
+
+
+async def test_a_drain_shows_until_it_is_taken_back(artifact: Path, operator: Operator) -> None:
+    async with running_pod(artifact, control_auth_file=operator.file, lame_duck_seconds=30) as pod:
+        metadata = operator.metadata()
+        await pod.control.Drain(control_pb2.DrainRequest(), metadata=metadata)
+        draining = await scrape(pod)
+        await pod.control.Undrain(control_pb2.UndrainRequest(), metadata=metadata)
+        serving = await scrape(pod)
+    assert (draining["llm_draining"], draining["llm_ready"]) == (1, 0)
+    assert (serving["llm_draining"], serving["llm_ready"]) == (0, 1)

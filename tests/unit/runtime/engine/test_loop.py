@@ -170,3 +170,65 @@ async def test_a_step_in_progress_shows_how_long_it_takes() -> None:
     engine.stop()
     await asyncio.wrap_future(engine.ended)
     assert (idle, stalled, engine.stalled_seconds()) == (0.0, 70.0, 0.0)
+
+
+async def test_sizes_are_of_running_requests_until_one_has_ended(start: Start) -> None:
+    backend = Gated()
+    engine = await start(backend)
+    channel = engine.submit(request("a", answer=3))
+    backend.allow(2)
+    for _ in range(3):
+        await backend.reach_gate()
+    running = engine.recent
+    backend.allow(1)
+    await collect(channel)
+    ended = engine.recent
+    assert (running.ended, running.mean_prompt, running.mean_output) == (0, 3.0, 2.0)
+    assert (ended.ended, ended.mean_prompt, ended.mean_output) == (1, 3.0, 3.0)
+
+
+async def test_a_request_that_never_got_a_token_has_no_size(start: Start) -> None:
+    backend = Gated()
+    engine = await start(backend)
+    channel = engine.submit(request("a"))
+    await backend.reach_gate()
+    waiting = engine.submit(request("b"))
+    engine.abort("b", Ending.CANCELLED)
+    backend.allow(3)
+    await collect(waiting)
+    await collect(channel)
+    assert engine.recent.ended == 1
+
+
+async def test_every_request_is_counted_as_received_once_but_those_that_a_dead_engine_got(
+    start: Start,
+) -> None:
+    backend = Gated()
+    engine = await start(backend)
+    channels = [engine.submit(request(f"r{index}")) for index in range(3)]
+    backend.failure = BackendError("broken")
+    backend.allow(1)
+    await asyncio.gather(*(collect(channel) for channel in channels))
+    await collect(engine.submit(request("late")))
+    assert engine.received == 3
+
+
+async def test_the_bell_rings_for_every_change_of_the_load(start: Start) -> None:
+    backend = Gated()
+    engine = await start(backend)
+    rung = asyncio.Event()
+
+    async def news() -> Load:
+        """The load after the next ring; the bell is armed before whatever causes it."""
+        await asyncio.wait_for(rung.wait(), 10)
+        rung.clear()
+        engine.news.arm(rung.set)
+        return engine.load
+
+    engine.news.arm(rung.set)
+    channel = engine.submit(request("a", answer=2))
+    assert (await news()).waiting + engine.load.running == 1
+    backend.allow(2)
+    while (await news()) != Load():
+        pass
+    assert (await collect(channel))[1] == End(Ending.LENGTH)

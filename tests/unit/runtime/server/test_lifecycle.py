@@ -83,8 +83,18 @@ def test_the_signal_is_a_drain_that_ends_with_the_exit() -> None:
 def test_the_signal_during_a_drain_lets_it_go_on_and_exits_at_its_end() -> None:
     state = after(Loaded(), DRAIN, LAME_DUCK_OVER)
     move = advance(state, TERMINATE)
-    assert move.effects == ()
+    assert move.state.phase is Phase.DRAINING
+    assert Effect.END_RUNNING not in move.effects
     assert now(move.state, CLOSED).effects == (Effect.EXIT,)
+
+
+@pytest.mark.parametrize("asked", [5.0, 86_400.0])
+def test_after_the_signal_a_drain_takes_no_longer_than_the_pods_own_limit(asked: float) -> None:
+    lame = advance(after(Loaded(), Drain(asked)), TERMINATE)
+    assert (lame.state.timeout, lame.effects) == (min(asked, 300), ())
+    draining = advance(after(Loaded(), Drain(asked), LAME_DUCK_OVER), TERMINATE)
+    assert (draining.state.timeout, draining.effects) == (min(asked, 300), (Effect.WAIT_LIMIT,))
+    assert now(draining.state, LIMIT_REACHED).effects == (Effect.END_RUNNING,)
 
 
 def test_a_pod_that_still_loads_ends_at_once() -> None:
