@@ -1,0 +1,138 @@
+"""When the autoscaler looks, and whom it wakes. The loop's clock is moved by hand."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from llm_operator.api.llmdeployment import AutoscalingSpec
+from llm_operator.autoscale.loop import BREATH_SECONDS, Autoscaler, Subject
+from llm_operator.autoscale.observation import Limits
+from llm_operator.autoscale.reading import Standing
+from llm_operator.autoscale.signals import HeldCalls, PodLoad, PodState
+from llm_operator.control.loads import Held, Loads
+from llm_operator.kube.store import Key
+from support import worlds
+
+KEY = Key("default", "demo")
+
+
+@dataclass
+class Place:
+    """Pods, loads and held calls of one LLMDeployment, and a clock."""
+
+    loads: dict[str, PodLoad] = field(default_factory=dict)
+    held: HeldCalls = field(default_factory=HeldCalls)
+    woken: list[Key] = field(default_factory=list)
+    now: float = worlds.NOW.timestamp()
+
+    def of(self, _key: Key) -> dict[str, PodLoad]:
+        return self.loads
+
+    def pods(self, _key: Key) -> list[dict[str, Any]]:
+        ready = [{"type": "Ready", "status": "True"}]
+        return [{"metadata": {"uid": u}, "status": {"conditions": ready}} for u in self.loads]
+
+
+class Activators:
+    def __init__(self, place: Place) -> None:
+        self._place = place
+
+    def of(self, _key: Key) -> HeldCalls:
+        return self._place.held
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place(loads={"a": worlds.load(1)})
+
+
+@pytest.fixture
+def autoscaler(place: Place) -> Iterator[Autoscaler]:
+    made = Autoscaler(
+        loads=cast(Loads, place),
+        held=cast(Held, Activators(place)),
+        runtime_pods=place.pods,
+        wake=place.woken.append,
+        now=lambda: place.now,
+    )
+    yield made
+    made.reset()
+
+
+def a_subject(current: int = 1, **spec: Any) -> Subject:
+    whole = AutoscalingSpec.model_validate({"maxReplicas": 8, **spec})
+    return Subject(whole, Limits(capacity_timeout=900), Standing(current=current, replicas=current))
+
+
+def due(autoscaler: Autoscaler) -> float | None:
+    """Seconds until the next look."""
+    timer = autoscaler._courses[KEY].timer
+    return None if timer is None else timer.when() - asyncio.get_running_loop().time()
+
+
+def look(autoscaler: Autoscaler) -> None:
+    """The timer fires now."""
+    timer = autoscaler._courses[KEY].timer
+    if timer is not None:
+        timer.cancel()
+    cast(Callable[[Key], None], autoscaler._look)(KEY)
+
+
+async def test_a_burst_wakes_the_reconcile(autoscaler: Autoscaler, place: Place) -> None:
+    autoscaler.decide(KEY, a_subject())
+    before, after = place.loads["a"], worlds.load(40)
+    place.loads["a"] = after
+    autoscaler.heard(KEY, before, after)
+    assert due(autoscaler) == pytest.approx(BREATH_SECONDS, abs=0.1)
+    for _ in range(8):
+        place.now += 0.5
+        look(autoscaler)
+    assert place.woken
+    assert autoscaler.decide(KEY, a_subject()).desired == 8
+
+
+async def test_a_repetition_brings_no_look_forward(autoscaler: Autoscaler, place: Place) -> None:
+    place.loads["a"] = worlds.load(0)
+    autoscaler.decide(KEY, a_subject())
+    planned = due(autoscaler)
+    autoscaler.heard(KEY, worlds.load(0), worlds.load(0))
+    assert due(autoscaler) == (planned if planned is None else pytest.approx(planned, abs=0.1))
+    assert place.woken == []
+
+
+async def test_a_drain_that_moves_wakes_whoever_scales(
+    autoscaler: Autoscaler, place: Place
+) -> None:
+    autoscaler.heard(KEY, worlds.load(), worlds.load(state=PodState.LAME_DUCK))
+    assert place.woken == [KEY]
+
+
+async def test_held_calls_are_looked_at_at_once(autoscaler: Autoscaler, place: Place) -> None:
+    place.loads = {}
+    autoscaler.decide(KEY, a_subject(current=0, minReplicas=0))
+    place.held = HeldCalls(calls=1, received=1)
+    autoscaler.held_changed(KEY)
+    assert due(autoscaler) == pytest.approx(0.0, abs=0.1)
+    look(autoscaler)
+    assert place.woken == [KEY]
+
+
+async def test_what_is_forgotten_has_no_timer_left(autoscaler: Autoscaler) -> None:
+    autoscaler.decide(KEY, a_subject())
+    autoscaler.forget(KEY)
+    autoscaler.heard(KEY, None, worlds.load(1))
+    autoscaler.held_changed(KEY)
+    assert autoscaler._courses == {}
+
+
+async def test_a_new_leader_does_not_scale_down_on_what_it_has_not_seen(
+    autoscaler: Autoscaler, place: Place
+) -> None:
+    place.loads = {uid: worlds.load(0) for uid in "abc"}
+    subject = a_subject(current=3, scaleDown={"stabilizationWindowSeconds": 0})
+    assert autoscaler.decide(KEY, subject).desired == 3
+    place.now += 10
+    assert autoscaler.decide(KEY, subject).desired == 3

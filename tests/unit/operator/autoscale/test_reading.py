@@ -1,0 +1,81 @@
+"""What the autoscaler sees of pods: those that serve, leave, come, and find no node."""
+
+from typing import Any
+
+from llm_operator.autoscale.reading import Standing, observation
+from llm_operator.autoscale.signals import HeldCalls, PodLoad, PodState
+from support import worlds
+
+NOW = worlds.NOW.timestamp()
+
+
+def a_pod(uid: str, *, ready: bool = True, **status: Any) -> dict[str, Any]:
+    return {
+        "metadata": {
+            "uid": uid,
+            "name": uid,
+            "labels": {"llm-operator.dev/revision": "a4df99e8"},
+            "creationTimestamp": "2027-01-01T11:00:00Z",
+        },
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True" if ready else "False"}],
+            **status,
+        },
+    }
+
+
+def homeless(uid: str, since: str) -> dict[str, Any]:
+    condition = {
+        "type": "PodScheduled",
+        "status": "False",
+        "reason": "Unschedulable",
+        "lastTransitionTime": since,
+    }
+    return a_pod(uid, conditions=[condition])
+
+
+def seen(
+    *pods: dict[str, Any], replicas: int = 0, loads: dict[str, PodLoad] | None = None, **more: Any
+) -> Any:
+    standing = Standing(current=2, replicas=replicas, **more)
+    return observation(standing, pods, loads or {}, HeldCalls(calls=1, forwarding=2), NOW)
+
+
+def test_ready_pods_report_or_are_silent() -> None:
+    made = seen(a_pod("a"), a_pod("b"), loads={"a": worlds.load(3)})
+    assert [(pod.uid, pod.load and pod.load.running) for pod in made.pods] == [
+        ("a", 3),
+        ("b", None),
+    ]
+    assert made.pods[0].revision == "a4df99e8"
+
+
+def test_a_pod_that_drains_is_seen_although_it_is_not_ready() -> None:
+    made = seen(a_pod("a", ready=False), loads={"a": worlds.load(state=PodState.DRAINING)})
+    assert made.pods[0].is_leaving
+    assert made.pending == 0
+
+
+def test_what_was_asked_for_and_is_not_there_yet_comes() -> None:
+    assert seen(a_pod("a"), a_pod("b", ready=False), replicas=4).pending == 3
+
+
+def test_a_pod_without_a_node_is_told_apart_with_its_time() -> None:
+    made = seen(homeless("a", "2027-01-01T11:50:00Z"), replicas=1)
+    assert made.pending == 0
+    assert made.unschedulable_since == (NOW - 600,)
+
+
+def test_a_pod_that_ends_is_nothing_any_more() -> None:
+    pod = a_pod("a")
+    pod["metadata"]["deletionTimestamp"] = "2027-01-01T11:59:00Z"
+    assert seen(pod).pods == ()
+
+
+def test_a_rollout_keeps_what_was_wanted() -> None:
+    assert seen(is_rolling=True).rollout_floor == 2
+    assert seen().rollout_floor == 0
+
+
+def test_calls_that_are_held_and_forwarded_are_work() -> None:
+    assert seen().held == 3
