@@ -5,6 +5,7 @@ Subcommands are imported when they are used, so that serving never loads the exp
 
 # ruff: noqa: ARG002 - click names the arguments
 
+import gc
 import importlib
 import os
 import signal
@@ -16,6 +17,10 @@ import click
 os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
 # A second series for each counter, with its time of birth, is of no use to anybody here.
 os.environ.setdefault("PROMETHEUS_DISABLE_CREATED_SERIES", "true")
+# What follows is time until a pod is ready: no search for plugins, no threads for products of
+# matrices, which only the session computes.
+os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 ENDED = 128 + signal.SIGTERM
 """Exit code of a process that was told to end before it had anything to finish."""
@@ -38,7 +43,12 @@ class _Lazy(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        module = importlib.import_module(f"llm_runtime.commands.{cmd_name}")
+        gc.disable()  # nothing of an import becomes garbage: do not look for any
+        try:
+            module = importlib.import_module(f"llm_runtime.commands.{cmd_name}")
+        finally:
+            gc.freeze()
+            gc.enable()
         command: click.Command = module.command
         return command
 
