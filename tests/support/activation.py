@@ -20,6 +20,7 @@ from llm_operator.activator.target import Limits, Target
 from llm_operator.kube.store import Key
 from support.free_port import free_port
 from support.scripted_pod import ScriptedPod, running_pod
+from support.service_address import ServiceAddress, running_service
 
 KEY = Key("models", "demo")
 SECONDS = 10.0
@@ -57,6 +58,10 @@ class Activation:
 
     def __post_init__(self) -> None:
         self.restart()
+
+    async def aclose(self) -> None:
+        """Ends the process that is the current one."""
+        await self.board.aclose(0.0)
 
     def restart(self) -> None:
         """A new process, which knows nothing."""
@@ -109,6 +114,10 @@ class Activation:
     @staticmethod
     def client_on(channel: Any) -> Any:
         return inference_pb2_grpc.InferenceStub(channel)
+
+    async def service(self) -> ServiceAddress:
+        """The Service, which points to the activator."""
+        return await self.stack.enter_async_context(running_service(self.port))
 
     async def pod(self) -> ScriptedPod:
         """A pod that listens. It is told of by `show`."""

@@ -12,9 +12,9 @@ from support.free_port import free_port
 
 @pytest.fixture
 async def activation() -> AsyncIterator[Activation]:
-    """Connections live for a second; nothing is ready, and the slice is there."""
+    """Connections live for half a second; nothing is ready, and the slice is there."""
     async with AsyncExitStack() as stack:
-        activation = Activation(stack, free_port(), Connections(age=1.0, host="127.0.0.1"))
-        stack.push_async_callback(activation.board.aclose, 0.0)
+        activation = Activation(stack, free_port(), Connections(age=0.5, host="127.0.0.1"))
+        stack.push_async_callback(activation.aclose)
         await activation.show()
         yield activation

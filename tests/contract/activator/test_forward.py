@@ -84,7 +84,7 @@ async def test_the_deadline_of_the_client_is_the_deadline_at_the_pod(
     remaining, none = pod.remaining
     assert none is None
     assert remaining is not None
-    assert 4 < remaining <= 5
+    assert 4 < remaining < 5.1  # on the wire it is rounded up
 
 
 async def test_a_deadline_that_passes_at_the_pod_ends_the_call_on_both_sides(
