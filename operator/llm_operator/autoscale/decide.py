@@ -82,7 +82,8 @@ def _remember_wishes(view: View, up: Wish, fewest: int, guarded: Wish | None) ->
     if guarded is not None:
         guard = guard.spoke(now, view.stable(), spec.targets.utilization / 100)
     low = memory.wanted_low.see(now, -up.count, spec.scale_up.stabilization_window_seconds)
-    high = memory.wanted_high.see(now, fewest, view.down_window())
+    longest = view.down_window() + wish.LONGEST_SETTLING_SECONDS
+    high = memory.wanted_high.see(now, fewest, longest)
     return replace(view, memory=replace(memory, wanted_low=low, wanted_high=high, guard=guard))
 
 
@@ -92,7 +93,8 @@ def _raised(view: View, up: Wish) -> _Wanted:
     if up.reason is DecisionReason.CALLS_HELD and current == 0:
         count = up.count
     else:
-        count = max(current, -view.memory.wanted_low.value())
+        window = view.spec.scale_up.stabilization_window_seconds
+        count = max(current, -view.memory.wanted_low.over(view.seen.now, window))
     if count == current:
         return _Wanted(current, DecisionReason.STABILIZING, up.count)
     rules = view.spec.scale_up.policies
@@ -108,7 +110,8 @@ def _lowered(view: View, fewest: int) -> _Wanted:
     current = view.seen.current
     if current == 0:
         return _Wanted(0, DecisionReason.STEADY, 0)
-    target, reason = view.memory.wanted_high.value(), DecisionReason.DEMAND_FELL
+    low, reason = wish.settled_low(view), DecisionReason.DEMAND_FELL
+    target = current if low is None else low
     if wish.is_over(view):
         target, fewest, reason = 0, 0, DecisionReason.IDLE
     held = _held(view, min(target, current), fewest)
@@ -128,7 +131,7 @@ def _held(view: View, target: int, fewest: int) -> DecisionReason | None:
     if max(view.floor, fewest) >= current:
         latency = view.floor < current and wish.latency_floor(view) >= current
         return DecisionReason.LATENCY_HOLDS if latency else DecisionReason.STEADY
-    if view.is_in_burst:
+    if view.is_in_burst or view.is_after_start:
         return DecisionReason.AFTER_BURST
     if view.seen.is_rolling:
         return DecisionReason.ROLLOUT_HOLDS

@@ -37,6 +37,8 @@ class Profile:
     """What a pod's memory and its knee let it carry."""
     memory: float = 0.0
     """What a pod's memory lets it hold."""
+    service: float = 0.0
+    """Seconds that a request holds its slot."""
 
     @property
     def request(self) -> float:
@@ -139,6 +141,7 @@ def _lengths(reports: Sequence[PodLoad], known: Profile) -> Profile:
     """Lengths of requests, averaged over pods by the work they have."""
     busy = [(r.running + r.waiting, r) for r in reports if r.mean_prompt > 0 and not r.is_idle]
     requests = sum(weight for weight, _ in busy)
+    known = replace(known, service=_service(reports) or known.service)
     if requests:
         prompt = sum(weight * r.mean_prompt for weight, r in busy) / requests
         output = sum(weight * r.mean_output for weight, r in busy) / requests
@@ -154,3 +157,10 @@ def _carried(load: PodLoad, knee: float | None, request: float) -> float:
     by_slots = load.slots * request
     carried = min(MEMORY_SHARE * load.capacity_tokens, by_slots)
     return carried if knee is None else min(carried, max(knee, by_slots / 2))
+
+
+def _service(reports: Sequence[PodLoad]) -> float:
+    """Seconds that a request holds its slot (Little's law: tokens under way by tokens a second)."""
+    busy = [r for r in reports if r.running and r.tokens_per_second > 0]
+    pace = sum(r.tokens_per_second for r in busy)
+    return sum(r.running * r.mean_output for r in busy) / pace if pace else 0.0

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale import schedule
+from llm_operator.autoscale.arrivals import Arrivals, worth
 from llm_operator.autoscale.decision import DecisionReason
 from llm_operator.autoscale.demand import Load, Profile, measure
 from llm_operator.autoscale.guard import Guard
@@ -38,16 +39,18 @@ class Memory:
     now: float
     """When it was written: time does not run backwards even where a clock does."""
     shown: Shown
-    burst_at: float
+    started_at: float
+    burst_at: float = -math.inf
     """When the short window last asked for far more than what was ready."""
     stable: Mean = field(default_factory=Mean)
-    """Load in pods, silent pods counted as idle: what scales up."""
+    """Load in pods that new ones are needed for, silent pods counted as idle: what scales up."""
     cautious: Mean = field(default_factory=Mean)
-    """The same, silent pods counted as full: what scales down."""
+    """All load in pods, silent pods counted as full: what scales down."""
     sudden: Mean = field(default_factory=Mean)
     """`stable` over the short window."""
-    queue: Mean = field(default_factory=Mean)
-    """Requests that wait, over the short window."""
+    queued_since: float | None = None
+    """Since when requests wait for a slot without a break."""
+    arrivals: Arrivals = field(default_factory=Arrivals)
     wanted_low: Highest = field(default_factory=Highest)
     """Minus the counts that scaling up wanted."""
     wanted_high: Highest = field(default_factory=Highest)
@@ -72,16 +75,16 @@ class Memory:
         on what it has not seen. `reason` and `message`: as status tells them, to be kept while
         they hold."""
         shown = Shown(desired=current, reason=reason, message=message)
-        return cls(
-            now=now, shown=shown, burst_at=now, wanted_high=Highest().see(now, current, math.inf)
-        )
+        return cls(now=now, shown=shown, started_at=now, wanted_high=Highest(((now, current),)))
 
     def see(self, observation: Observation, spec: AutoscalingSpec) -> tuple["Memory", Load]:
         """With what there is now, and the load that it makes."""
         now = observation.now
         knees = self.knees.see(now, observation.pods)
         load = measure(observation, self.profile, knees, spec)
-        brief = spec.panic.window_seconds
+        brief, stable = spec.panic.window_seconds, spec.stable_window_seconds
+        arrivals = self.arrivals.see(observation, stable)
+        needed = worth(load, arrivals, now, brief)
         full = load.missing * spec.targets.utilization / 100
         floor = self.floor
         if not floor.holds(now, spec.schedules):
@@ -89,10 +92,11 @@ class Memory:
         memory = replace(
             self,
             now=now,
-            stable=self.stable.see(now, load.pods, spec.stable_window_seconds),
-            cautious=self.cautious.see(now, load.pods + full, spec.stable_window_seconds),
-            sudden=self.sudden.see(now, load.pods, brief),
-            queue=self.queue.see(now, load.waiting + load.held, brief),
+            stable=self.stable.see(now, needed, stable),
+            cautious=self.cautious.see(now, load.pods + full, stable),
+            sudden=self.sudden.see(now, needed, brief),
+            queued_since=_since(self.queued_since, now) if load.waiting else None,
+            arrivals=arrivals,
             profile=load.profile,
             knees=knees,
             guard=self.guard.see(observation, load, spec.targets),
@@ -101,3 +105,7 @@ class Memory:
             floor=floor,
         )
         return memory, load
+
+
+def _since(known: float | None, now: float) -> float:
+    return now if known is None else known

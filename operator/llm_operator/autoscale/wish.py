@@ -11,9 +11,14 @@ from llm_operator.autoscale.demand import Load
 from llm_operator.autoscale.memory import Memory
 from llm_operator.autoscale.observation import Limits, Observation
 
-HYSTERESIS = 0.82
-"""Pods are given up only where what is left stays below this share of the target (70 % of a pod
+HYSTERESIS = 0.88
+"""Pods are given up only where what is left stays below this share of the target (75 % of a pod
 where the target is 85): the load must not bring them back at once."""
+
+SETTLING_SECONDS = 30.0
+LONGEST_SETTLING_SECONDS = 60.0
+"""While the highest wish of the window still falls, one step down is awaited instead of many: until
+nothing falls for the shorter time, or for the longer one at most."""
 
 LONGEST_WINDOW_SECONDS = 3600.0
 """However long pods take to start, a lower wish that has held for so long is followed."""
@@ -52,6 +57,11 @@ class View:
     def is_in_burst(self) -> bool:
         """For a whole stable window after the last moment of one."""
         return self.seen.now - self.memory.burst_at < self.spec.stable_window_seconds
+
+    @property
+    def is_after_start(self) -> bool:
+        """For a whole stable window after the operator started."""
+        return self.seen.now - self.memory.started_at < self.spec.stable_window_seconds
 
     @property
     def is_blind(self) -> bool:
@@ -115,12 +125,21 @@ def upwards(view: View) -> Wish:
 
 def _upwards(view: View) -> Iterator[Wish]:
     yield Wish(need(view.stable(), view.carried), DecisionReason.DEMAND_ROSE)
-    if view.is_in_burst:
+    if view.is_in_burst or is_pressed(view):
         yield Wish(need(view.sudden(), view.carried), DecisionReason.BURST)
     if view.load.held and not view.load.ready:
         yield Wish(max(1, need(view.load.pods, view.carried)), DecisionReason.CALLS_HELD)
     if not view.load.is_nothing:
         yield Wish(1, DecisionReason.DEMAND_ROSE)
+
+
+def is_pressed(view: View) -> bool:
+    """Whether requests have waited throughout the short window although every pod is there: a queue
+    that lasts proves that the load is no noise."""
+    since = view.memory.queued_since
+    if since is None or not view.is_everyone_here:
+        return False
+    return view.seen.now - since >= view.spec.panic.window_seconds
 
 
 def guarded(view: View) -> Wish | None:
@@ -138,6 +157,15 @@ def downwards(view: View) -> int:
     cautious = view.memory.cautious.over(view.seen.now, view.spec.stable_window_seconds)
     load = max(cautious, view.sudden())
     return max(1, need(load, HYSTERESIS * view.carried), latency_floor(view))
+
+
+def settled_low(view: View) -> int | None:
+    """The highest of the lower wishes within the window; None while it is still falling."""
+    now, window, wishes = view.seen.now, view.down_window(), view.memory.wanted_high
+    lowest = wishes.over(now, window)
+    soon = wishes.over(now, max(0.0, window - SETTLING_SECONDS))
+    is_late = wishes.over(now, window + LONGEST_SETTLING_SECONDS) < view.seen.current
+    return lowest if soon == lowest or is_late else None
 
 
 def latency_floor(view: View) -> int:
