@@ -5,7 +5,17 @@ from typing import Any
 import pytest
 
 from chart.rendering import Helm, Manifest, Objects
-from llm_operator.kube.resources import CHILDREN, EVENT, LEASE, LLM_DEPLOYMENT, POD, Resource
+from llm_operator.kube.resources import (
+    CHILDREN,
+    EVENT,
+    HORIZONTAL_POD_AUTOSCALER,
+    LEASE,
+    LLM_DEPLOYMENT,
+    NEWS,
+    NODE,
+    POD,
+    Resource,
+)
 from llm_operator.render import labels
 from llm_operator.settings import PREFIX, Settings
 
@@ -15,7 +25,7 @@ FIELD_VALUES = {
     "spec.serviceAccountName": "llm-operator",
 }
 WRITTEN = {"get", "list", "watch", "create", "patch"}
-DELETED = {"ControllerRevision", "Deployment", "Job", "Service"}  # the rest is garbage collected
+DELETED = {"ControllerRevision", "Deployment", "EndpointSlice", "Job", "Service"}  # the rest is garbage collected
 
 
 def _environment(objects: Objects) -> dict[str, str]:
@@ -79,7 +89,9 @@ def test_the_embedded_registry_is_read_and_written_by_its_two_services(defaults:
 
 
 def test_the_rights_are_the_kinds_that_the_operator_keeps_and_no_others(defaults: Objects) -> None:
-    kept = {(r.group, r.plural) for r in (*CHILDREN, LLM_DEPLOYMENT, EVENT, POD, LEASE)}
+    read = (NEWS, NODE, HORIZONTAL_POD_AUTOSCALER)
+    kept = {(r.group, r.plural) for r in (*CHILDREN, LLM_DEPLOYMENT, EVENT, POD, LEASE, *read)}
+    kept |= {("authentication.k8s.io", "tokenreviews")}  # the activator's
     granted = {
         (group, resource.partition("/")[0])
         for rule in defaults.rules()
@@ -91,7 +103,10 @@ def test_the_rights_are_the_kinds_that_the_operator_keeps_and_no_others(defaults
     rights = {child.kind: _verbs(defaults, child) for child in CHILDREN}
     assert {kind for kind, verbs in rights.items() if verbs == WRITTEN | {"delete"}} == DELETED
     assert all(verbs == WRITTEN for kind, verbs in rights.items() if kind not in DELETED)
-    assert _verbs(defaults, POD) == {"list", "watch"}
+    assert _verbs(defaults, POD) == {"list", "watch", "patch"}
+    assert _verbs(defaults, NEWS) == {"list"}
+    assert _verbs(defaults, NODE) == {"list", "watch"}
+    assert _verbs(defaults, HORIZONTAL_POD_AUTOSCALER) == {"list", "watch"}
     assert _verbs(defaults, LLM_DEPLOYMENT) == {"get", "list", "watch"}
     assert _verbs(defaults, LLM_DEPLOYMENT, "status") == {"patch"}
     assert _verbs(defaults, EVENT) == {"create", "patch"}
