@@ -37,10 +37,12 @@ def decide(
 ) -> Decision:
     """The number of pods that there should be now, why, and what to remember.
 
-    `observation.current` is the `desired` of before. Never raises on what pods say.
+    Never raises on what pods say. What was wanted last is taken from the memory where the
+    observation, which comes by way of the API server, does not know it yet.
     """
-    if observation.now < memory.now:
-        observation = replace(observation, now=memory.now)
+    if observation.now < memory.now or observation.current != memory.shown.desired:
+        now = max(observation.now, memory.now)
+        observation = replace(observation, now=now, current=memory.shown.desired)
     memory, load = memory.see(observation, spec)
     view = View(observation, load, memory, spec, limits)
     if wish.is_burst(view):
@@ -174,33 +176,32 @@ _OF_CHANGE = frozenset(
         DecisionReason.IDLE,
     }
 )
+_NO_NEWS = _OF_CHANGE | {DecisionReason.STEADY}
+"""What may hold on after a change without being told: the change still says why."""
 
 
 def _told(view: View, settled: Wish) -> View:
     """What is told: a change and trouble at once; why nothing changes only once that has held for
     a stable window, so that noise writes no status; that all is steady only after trouble."""
-    shown, now = view.memory.shown, view.seen.now
-    reason = settled.reason
-    if settled.count != shown.desired or settled.count != view.seen.current:
+    shown, now, reason = view.memory.shown, view.seen.now, settled.reason
+    if settled.count != shown.desired:
         return _show(view, settled)
-    if reason is shown.reason or (
-        shown.reason in _OF_CHANGE and reason in _OF_CHANGE | {DecisionReason.STEADY}
-    ):
-        return view if shown.message and shown.next is None else _keep(view)
+    if reason is shown.reason or (shown.reason in _OF_CHANGE and reason in _NO_NEWS):
+        return _keep(view, None)
     if reason in _AT_ONCE:
         return _show(view, settled)
     since = shown.next_since if shown.next is reason else now
-    if now - since >= view.spec.stable_window_seconds:
-        return _show(view, settled)
-    waiting = replace(shown, next=reason, next_since=since)
-    return replace(view, memory=replace(view.memory, shown=waiting))
+    lasts = now - since >= view.spec.stable_window_seconds
+    return _show(view, settled) if lasts else _keep(view, reason, since)
 
 
-def _keep(view: View) -> View:
-    """Nothing new to tell."""
+def _keep(view: View, coming: DecisionReason | None, since: float = 0.0) -> View:
+    """Tells the same on; `coming` may be told once it has held for long enough."""
     shown = view.memory.shown
+    if shown.message and shown.next is coming:
+        return view
     message = shown.message or explain(view, Wish(shown.desired, shown.reason))
-    kept = replace(shown, message=message, next=None)
+    kept = replace(shown, message=message, next=coming, next_since=since)
     return replace(view, memory=replace(view.memory, shown=kept))
 
 

@@ -134,12 +134,10 @@ def _upwards(view: View) -> Iterator[Wish]:
 
 
 def is_pressed(view: View) -> bool:
-    """Whether requests have waited throughout the short window although every pod is there: a queue
-    that lasts proves that the load is no noise."""
+    """Whether requests have waited throughout the short window: a queue that lasts proves that the
+    load is no noise."""
     since = view.memory.queued_since
-    if since is None or not view.is_everyone_here:
-        return False
-    return view.seen.now - since >= view.spec.panic.window_seconds
+    return since is not None and view.seen.now - since >= view.spec.panic.window_seconds
 
 
 def guarded(view: View) -> Wish | None:
