@@ -36,7 +36,7 @@ class Pauses:
 class Streams(Generic[M]):
     """The open streams, by the group that follows them.
 
-    `open_stream` calls a pod; `heard` gets every message, and None when a stream has ended.
+    `open_stream` calls a pod; `heard` gets every message, and None when a stream has broken.
     Not thread-safe: to be used from one event loop.
     """
 
@@ -72,8 +72,10 @@ class Streams(Generic[M]):
         failures = 0
         while True:
             try:
-                if await self._listen(group, endpoint):
-                    failures = 0
+                await self._listen(group, endpoint)
+                failures = 0  # pods end long streams in good order: what was heard last still holds
+                await asyncio.sleep(self.pauses.first)
+                continue
             except (grpc.aio.AioRpcError, TimeoutError) as error:
                 logger.debug("Stream ended", extra={"pod": endpoint.uid, "error": _why(error)})
             except TokenUnavailableError as error:
@@ -82,8 +84,8 @@ class Streams(Generic[M]):
             failures += 1
             await asyncio.sleep(self.pauses.after(failures))
 
-    async def _listen(self, group: Hashable, endpoint: Endpoint) -> bool:
-        """Reads one stream to its end; whether it ended as a stream does that a server ages out."""
+    async def _listen(self, group: Hashable, endpoint: Endpoint) -> None:
+        """Reads one stream to its end in good order; raises what broke it."""
         metadata = authorization(self.token())
         async with channel_to(endpoint.address, self.port) as channel:
             messages = aiter(self.open_stream(channel, metadata))
@@ -92,7 +94,7 @@ class Streams(Generic[M]):
                     async with asyncio.timeout(self.silent_seconds):
                         message = await anext(messages)
                 except StopAsyncIteration:
-                    return True
+                    return
                 self.heard(group, endpoint, message)
 
 

@@ -36,6 +36,8 @@ class Pod(control_pb2_grpc.ControlServicer):
 
     script: Callable[[int], list[pb.GetLoadResponse | None]]
     """Messages of the n-th stream; None holds it open."""
+    breaks: bool = False
+    """Whether streams end with an error."""
     streams: int = 0
     tokens: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
@@ -47,6 +49,8 @@ class Pod(control_pb2_grpc.ControlServicer):
             if message is None:
                 await asyncio.Event().wait()
             yield message
+        if self.breaks:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the process ends")
 
     async def GetLoad(self, request: Any, context: Any) -> pb.GetLoadResponse:  # noqa: N802, ARG002
         return a_load()
@@ -87,9 +91,19 @@ class News:
         return after.running if after is not None else None
 
 
-async def test_what_a_pod_says_is_known_until_its_stream_ends() -> None:
+async def test_a_stream_that_ends_in_good_order_leaves_what_was_said() -> None:
     news = News()
-    async with served(Pod(lambda n: [a_load(n)] if n == 1 else [a_load(4), None])) as port:
+    async with served(Pod(lambda n: [a_load(1)] if n == 1 else [a_load(4), None])) as port:
+        loads = Loads(lambda: "secret", news, port)
+        loads.follow(KEY, [POD])
+        assert [await news.running() for _ in range(2)] == [1, 4]
+        await loads.aclose()
+
+
+async def test_what_a_pod_says_is_known_until_its_stream_breaks() -> None:
+    news = News()
+    pod = Pod(lambda n: [a_load(n)] if n == 1 else [a_load(4), None], breaks=True)
+    async with served(pod) as port:
         loads = Loads(lambda: "secret", news, port)
         loads.follow(KEY, [POD])
         assert await news.running() == 1
