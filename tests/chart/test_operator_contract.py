@@ -25,7 +25,13 @@ FIELD_VALUES = {
     "spec.serviceAccountName": "llm-operator",
 }
 WRITTEN = {"get", "list", "watch", "create", "patch"}
-DELETED = {"ControllerRevision", "Deployment", "EndpointSlice", "Job", "Service"}  # the rest is garbage collected
+DELETED = {
+    "ControllerRevision",
+    "Deployment",
+    "EndpointSlice",
+    "Job",
+    "Service",
+}  # the rest is garbage collected
 
 
 def _environment(objects: Objects) -> dict[str, str]:
