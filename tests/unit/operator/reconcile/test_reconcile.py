@@ -173,7 +173,7 @@ async def test_what_was_deleted_is_forgotten_before_the_watch_tells() -> None:
 class Deaf(Server):
     """Refuses children, and the status, too."""
 
-    async def send(self, request: Request) -> dict[str, Any]:
+    async def send(self, request: Request) -> dict[str, Any]:  # noqa: ARG002
         raise answered(500, {"message": "etcd is down"})
 
 
