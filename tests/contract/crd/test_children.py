@@ -146,6 +146,7 @@ def do(kubectl: Kubectl, write: Write) -> None:
     if isinstance(write, Delete):
         kubectl.must("delete", write.kind.lower(), write.name)
         return
+    assert isinstance(write, Apply), write  # no pods are here that could be drained
     how = ("--server-side", "--force-conflicts", "--field-manager=llm-operator")
     kubectl.must("apply", *how, "-f", "-", given=write.manifest)
 
