@@ -45,7 +45,9 @@ venv-torch: ## The same with torch and transformers, the reference of the export
 	@scripts/venv --torch
 
 ##@ Measure
-.PHONY: bench
+.PHONY: bench bench-autoscaling
+bench-autoscaling: venv-torch ## Measure scaling on real pods and write build/bench/autoscaling.json
+	@$(PYTHON) -m bench.autoscaling
 bench: venv-torch ## Measure the path end to end and write build/bench/path.json
 	@$(PYTHON) -m bench.path --write-docs
 
