@@ -97,3 +97,50 @@ def test_every_string_of_the_spec_is_bounded() -> None:
 def test_a_fresh_status_is_never_current() -> None:
     status = version()["schema"]["openAPIV3Schema"]["properties"]["status"]
     assert status["default"]["observedGeneration"] == -1
+
+
+def schemas(schema: Schema) -> Iterator[Schema]:
+    """The schema and every one inside of it."""
+    yield schema
+    parts = [*schema.get("properties", {}).values(), schema.get("items")]
+    parts.append(schema.get("additionalProperties"))
+    for part in parts:
+        if isinstance(part, dict):
+            yield from schemas(part)
+
+
+def test_every_word_of_the_schema_is_one_that_a_strict_server_knows() -> None:
+    """A comma in an unquoted description makes a field of its rest: `helm install` refuses it."""
+    known = set(
+        [
+            "type",
+            "format",
+            "description",
+            "default",
+            "enum",
+            "pattern",
+            "properties",
+            "required",
+            "items",
+            "nullable",
+            "additionalProperties",
+            "minimum",
+            "maximum",
+            "minLength",
+            "maxLength",
+            "minItems",
+            "maxItems",
+            "minProperties",
+            "maxProperties",
+            "anyOf",
+            "x-kubernetes-validations",
+            "x-kubernetes-int-or-string",
+            "x-kubernetes-preserve-unknown-fields",
+            "x-kubernetes-list-type",
+            "x-kubernetes-list-map-keys",
+            "x-kubernetes-map-type",
+        ]
+    )
+    root = version()["schema"]["openAPIV3Schema"]
+    foreign = {word for schema in schemas(root) for word in schema} - known
+    assert not foreign
