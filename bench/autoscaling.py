@@ -18,11 +18,11 @@ from typing import Any
 
 from demo import story, target
 from demo.kubectl import CommandError
+from demo.load_pod import LoadPod, Run
 from rich.console import Console
 
 from bench import cluster, fetch_rate, figures, processor
 from bench.figures import Figure
-from bench.load_pod import LoadPod, Run
 from bench.timeline import ColdStart, PodLife, Sample, most_wanted, reached, transitions
 from bench.watcher import Watcher
 

@@ -1,11 +1,14 @@
 """`make demo`: shows the product to a person, step by step, on a real cluster."""
 
 import time
+from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.panel import Panel
 
-from demo import story
+from demo import autoscaling, story
+from demo.autoscaling import MOST_PODS
 from demo.target import prepare
 
 NEXT = """\
@@ -54,6 +57,8 @@ def main() -> None:
     _answer(narrator, stage)
     _scale(narrator, stage)
     _roll_out(narrator, stage)
+    _follow_load(narrator, stage)
+    _go_to_zero(narrator, stage)
     narrator.show(stage.kubectl("get", "llmd", "-n", stage.namespace).splitlines()[-1])
     narrator.console.print(Panel(NEXT, expand=False, width=92))
 
@@ -110,12 +115,57 @@ def _roll_out(narrator: Narrator, stage: story.Stage) -> None:
     story.wait_until_gone(stage, before)
     counted = flow.stop()
     narrator.show(f"Rolled out in {took:.1f} s, and the last old pod has drained")
-    colour = "green" if counted.failed == 0 and counted.answered else "red"
+    _show_counts(narrator, counted.answered, counted.failed, counted.errors)
+
+
+def _follow_load(narrator: Narrator, stage: story.Stage) -> None:
+    narrator.say(f"An autoscaling block: from now on the load decides, 1 to {MOST_PODS} pods")
+    _show_patch(narrator, autoscaling.let_load_decide(stage, 1))
+    story.watch_until(stage, autoscaling.has_pods(1), narrator.show, 120)
+    narrator.say(
+        f"A burst of {autoscaling.BURST_STREAMS} streams from a load generator in the cluster"
+    )
+    totals: dict[str, Any] = {}
+    with autoscaling.burst(stage, totals.update):
+        took = story.watch_until(stage, autoscaling.has_pods(MOST_PODS), narrator.show, 120)
+        narrator.show(f"{MOST_PODS} pods serve after {took:.1f} s; the burst ends")
+    story.watch_until(stage, autoscaling.has_pods(1), narrator.show, 120)
+    _show_counts(
+        narrator, totals["answered"], totals["sent"] - totals["answered"], totals["errors"]
+    )
+
+
+def _go_to_zero(narrator: Narrator, stage: story.Stage) -> None:
+    narrator.say(
+        "minReplicas: 0. Nobody asks, so the last pod goes; the activator answers the door"
+    )
+    _show_patch(narrator, autoscaling.let_load_decide(stage, 0))
+    story.watch_until(stage, autoscaling.has_pods(0), narrator.show, 120)
+    _, question, expected = story.QUESTIONS[0]
+    narrator.say("A question to nobody: it is held while a pod starts, and answered")
+    narrator.console.print(f"     [bold]chat[/bold]  {question}", highlight=False)
+    narrator.console.print("       ", end="")
+    answer = story.ask(stage, question, narrator.stream)
+    narrator.console.print(f"[dim]{answer.seconds:.1f} s from zero, with kubectl exec[/dim]")
+    if answer.text != expected:
+        raise SystemExit(f"wrong answer from zero: {answer.text!r}")
+    narrator.say("Why it scaled, from status.autoscaling.history")
+    for line in autoscaling.decisions(stage):
+        narrator.show(line)
+
+
+def _show_patch(narrator: Narrator, patch: dict[str, Any]) -> None:
+    for line in yaml.safe_dump(patch, sort_keys=False).splitlines():
+        narrator.console.print(f"     {line}", style="magenta", markup=False)
+
+
+def _show_counts(narrator: Narrator, answered: int, failed: int, errors: dict[str, int]) -> None:
+    colour = "green" if failed == 0 and answered else "red"
     narrator.console.print(
-        f"     [{colour}]{counted.answered} requests answered, {counted.failed} failed[/{colour}]"
+        f"     [{colour}]{answered} requests answered, {failed} failed[/{colour}]"
     )
     if colour == "red":
-        raise SystemExit(f"requests failed during the rollout: {counted.errors}")
+        raise SystemExit(f"requests failed: {errors}")
 
 
 if __name__ == "__main__":

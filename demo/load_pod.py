@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from demo.kubectl import CommandError, Kubectl
-
 from bench.load.bundle import archive
+
+from demo.kubectl import CommandError, Kubectl
 
 NAME = "load"
 _BUNDLE = "load.pyz"

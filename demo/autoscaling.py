@@ -1,0 +1,73 @@
+"""The part of the story in which the pods follow the load: a burst, its end, zero and back."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from demo.load_pod import LoadPod
+from demo.story import Done, Stage
+
+MOST_PODS = 3
+BURST_STREAMS = 24
+_LONGER_THAN_THE_BLOCK = 3600
+
+
+def let_load_decide(stage: Stage, fewest: int) -> dict[str, Any]:
+    """Gives the object an `autoscaling` block; returns what was patched.
+
+    Windows are short, so that a person can wait for them; the defaults are a minute for demand,
+    five for scaling down and ten for idleness.
+    """
+    scaling: dict[str, Any] = {
+        "minReplicas": fewest,
+        "maxReplicas": MOST_PODS,
+        "stableWindowSeconds": 6,
+        "scaleDown": {"stabilizationWindowSeconds": 0},
+        "scaleToZero": {"afterSeconds": 5} if fewest == 0 else None,
+    }
+    patch = {"spec": {"autoscaling": scaling}}
+    where = ("-n", stage.namespace, f"llmd/{stage.name}")
+    stage.kubectl("patch", *where, "--type=merge", "-p", json.dumps(patch))
+    return patch
+
+
+def has_pods(wanted: int) -> Done:
+    """Whether so many pods are wanted, serve, and no other one is left."""
+
+    def done(found: dict[str, Any]) -> bool:
+        status = found.get("status", {})
+        counts = (status.get("autoscaling", {}).get("desiredReplicas"), status.get("replicas"))
+        return counts == (wanted, wanted) and status.get("readyReplicas", 0) == wanted
+
+    return done
+
+
+@contextmanager
+def burst(stage: Stage, note: Callable[[dict[str, Any]], None]) -> Iterator[None]:
+    """As many streams as three pods can carry flow during the block, from the load generator.
+
+    note: gets the report's totals when the last answer has ended.
+    """
+    pod = LoadPod(stage.kubectl, stage.namespace)
+    pod.start(stage.images.runtime)
+    shape = ("--prompt-tokens", "16", "--output-tokens", "96", "--connections", "call")
+    phase = f"closed:streams={BURST_STREAMS},seconds={_LONGER_THAN_THE_BLOCK}"
+    with pod.running(stage.target, "--phase", phase, *shape, "--timeout", "120") as run:
+        yield
+    note(run.events[-1]["total"])
+    pod.remove()
+
+
+def decisions(stage: Stage) -> list[str]:
+    """Each change of the number of pods in a sentence, the oldest first, from the status."""
+    found = stage.kubectl.get("llmd", stage.name, "-n", stage.namespace)
+    history = found["status"].get("autoscaling", {}).get("history", [])
+    return [f"{each['from']} -> {each['to']}  {_one_line(each['message'])}" for each in history][
+        ::-1
+    ]
+
+
+def _one_line(text: str) -> str:
+    return re.sub(r"\s+", " ", text)
