@@ -1,42 +1,24 @@
-"""`python -m llm_operator.activator`: settings -> client -> parts, run until a signal."""
+"""`python -m llm_operator.activator`.
 
-import asyncio
-import logging
+Everything else is imported when a signal can end it: that takes a second, and the kernel drops a
+SIGTERM for which process 1 has no handler.
+"""
+
 import os
 import signal
-import sys
-
-from llm_operator.activator.process import assemble
-from llm_operator.activator.settings import Settings
-from llm_operator.kube.connect import connect
-from llm_operator.settings import SettingsError
-from llm_operator.telemetry import logs
-
-logger = logging.getLogger(__name__)
+from types import FrameType
 
 
 def main() -> None:
-    """Runs the activator. Exit codes: 0 after a signal, 2 for bad settings, 1 for all else."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # as process 1 it would be ignored
-    try:
-        settings = Settings.from_env(os.environ)
-    except SettingsError as error:
-        sys.stderr.write(f"llm-activator: {error}\n")
-        sys.exit(2)
-    logs.configure(settings.log_level)
-    try:
-        asyncio.run(_run(settings))
-    except Exception:
-        logger.exception("The activator ended with an error")
-        sys.exit(1)
+    """Runs the activator; see `llm_operator.activator.process.run`."""
+    signal.signal(signal.SIGTERM, _end)  # until the loop has a handler of its own
+    from llm_operator.activator.process import run
+
+    run()
 
 
-async def _run(settings: Settings) -> None:
-    leave = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, leave.set)
-    api = await connect(os.environ.get("KUBECONFIG", ""))
-    await assemble(settings, api).run(leave)
+def _end(_number: int, _frame: FrameType | None) -> None:
+    os._exit(0)  # nothing runs yet that would have to be tidied up
 
 
 if __name__ == "__main__":

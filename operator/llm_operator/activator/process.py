@@ -1,159 +1,38 @@
-"""The parts of one activator process, put together from its settings. No decisions here."""
+"""The process: settings -> client -> parts, which run until a signal."""
 
 import asyncio
 import logging
-import time
-from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
-from functools import partial
+import os
+import signal
+import sys
 
-import grpc.aio
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from kubernetes.aio.client.api_client import ApiClient
-
-from llm_client.v1 import control_pb2_grpc
-from llm_operator.activator.board import Board
-from llm_operator.activator.callers import Callers, OperatorOnly
-from llm_operator.activator.metrics import Metrics
-from llm_operator.activator.port import INFERENCE, Connections
-from llm_operator.activator.room import Memory
-from llm_operator.activator.rpc import HealthServicer
 from llm_operator.activator.settings import Settings
-from llm_operator.activator.target import Target, target
-from llm_operator.activator.watch_held import HeldNews
-from llm_operator.kube.client import KubeClient
-from llm_operator.kube.request import Selection
-from llm_operator.kube.resources import ENDPOINT_SLICE
-from llm_operator.kube.store import Key, Store, without_managed_fields
-from llm_operator.kube.watch import Watch
-from llm_operator.telemetry import health
-from llm_operator.telemetry.metrics import CONTENT_TYPE
+from llm_operator.activator.wiring import assemble
+from llm_operator.kube.connect import connect
+from llm_operator.settings import SettingsError
+from llm_operator.telemetry import logs
 
 logger = logging.getLogger(__name__)
 
-OURS = "app.kubernetes.io/managed-by=llm-operator"
-"""Kubernetes copies the labels of a Service to the slices that it keeps for it."""
-STUCK_SECONDS = 120.0
-"""A watch whose own steps are older hangs; the API server being away does not make it so."""
+
+def run() -> None:
+    """Runs the activator. Exit codes: 0 after a signal, 2 for bad settings, 1 for all else."""
+    try:
+        settings = Settings.from_env(os.environ)
+    except SettingsError as error:
+        sys.stderr.write(f"llm-activator: {error}\n")
+        sys.exit(2)
+    logs.configure(settings.log_level)
+    try:
+        asyncio.run(_run(settings))
+    except Exception:
+        logger.exception("The activator ended with an error")
+        sys.exit(1)
 
 
-@dataclass(slots=True)
-class Activator:
-    """One process: `run` it until it is cancelled or a part of it fails."""
-
-    settings: Settings
-    client: KubeClient
-    board: Board
-    watches: tuple[Watch, ...]
-    news: HeldNews
-    metrics: Metrics
-    callers: Callers
-    control_port: int = 0
-    health_port: int = 0
-    metrics_port: int = 0
-    _is_leaving: bool = False
-    _servers: AsyncExitStack = field(default_factory=AsyncExitStack)
-
-    async def run(self, leave: asyncio.Event) -> None:
-        """Serves until `leave` is set, then leaves in good order. Raises what makes a watch
-        useless."""
-        parts = [asyncio.create_task(watch.run(), name="watch") for watch in self.watches]
-        parts.append(asyncio.create_task(self.board.run(), name="board"))
-        leaving = asyncio.create_task(leave.wait(), name="leave")
-        try:
-            await self._serve()
-            await asyncio.wait({leaving, *parts}, return_when=asyncio.FIRST_COMPLETED)
-            if leave.is_set():
-                await self._leave()
-        finally:
-            await _end([leaving, *parts])
-            await self.board.aclose(0.0)
-            await self._servers.aclose()
-            await self.client.aclose()
-        for part in parts:
-            if not part.cancelled():
-                part.result()
-
-    def what_is_missing(self) -> str:
-        """Why not ready; empty when ready."""
-        if self._is_leaving:
-            return "leaving"
-        if not all(watch.synced.is_set() for watch in self.watches):
-            return "slices were not read yet"
-        return "" if self.board.is_settled else "a port is not open yet"
-
-    def what_is_stuck(self) -> str:
-        """Why not alive; empty when alive."""
-        now = asyncio.get_running_loop().time()
-        stuck = any(now - watch.beat > STUCK_SECONDS for watch in self.watches if watch.beat)
-        return "the watch of EndpointSlices is stuck" if stuck else ""
-
-    async def _serve(self) -> None:
-        for service in ("", INFERENCE):
-            await self.board.health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        probes = {
-            "/healthz": health.verdict(self.what_is_stuck),
-            "/readyz": health.verdict(self.what_is_missing),
-        }
-        page = {"/metrics": health.page(self.metrics.page, CONTENT_TYPE)}
-        enter = self._servers.enter_async_context
-        self.health_port = await enter(health.serve(probes, self.settings.health_port))
-        self.metrics_port = await enter(health.serve(page, self.settings.metrics_port))
-        server = grpc.aio.server(
-            interceptors=[OperatorOnly(self.callers)], options=[("grpc.so_reuseport", 0)]
-        )
-        control_pb2_grpc.add_ActivationServicer_to_server(self.news, server)
-        health_pb2_grpc.add_HealthServicer_to_server(self.board.health, server)
-        self.control_port = server.add_insecure_port(f"[::]:{self.settings.control_port}")
-        await server.start()
-        self._servers.push_async_callback(server.stop, None)
-
-    async def _leave(self) -> None:
-        """Unready first, so that nobody is sent here when the held calls are sent away."""
-        self._is_leaving = True
-        logger.info("Leaving", extra={"seconds": self.settings.leave_seconds})
-        await asyncio.sleep(self.settings.leave_seconds)
-        await self.board.aclose(self.settings.grace_seconds)
-
-
-def assemble(settings: Settings, api: ApiClient) -> Activator:
-    """All parts of a process."""
-    client = KubeClient(api)
-    metrics, store = Metrics(), Store(slim=without_managed_fields)
-    board = Board(
-        look=partial(_look, store),
-        meter=metrics,
-        memory=Memory(settings.max_held_bytes),
-        connections=Connections(
-            age=settings.connection_age_seconds, message_bytes=settings.max_message_bytes
-        ),
-        health=HealthServicer(),
-        changed=lambda is_urgent: news.changed(is_urgent),
-    )
-    news = HeldNews(board.holdings)
-    metrics.measure(board)
-    subject = (
-        f"system:serviceaccount:{settings.operator_namespace}:{settings.operator_service_account}"
-    )
-    return Activator(
-        settings=settings,
-        client=client,
-        board=board,
-        watches=tuple(
-            Watch(client, Selection(ENDPOINT_SLICE, namespace, OURS), store, board.touched)
-            for namespace in settings.watch_namespaces or (None,)
-        ),
-        news=news,
-        metrics=metrics,
-        callers=Callers(client, subject, time.monotonic),
-    )
-
-
-def _look(store: Store, key: Key) -> Target:
-    return target(key.name, store.of(key))
-
-
-async def _end(tasks: "list[asyncio.Task[object]]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)
+async def _run(settings: Settings) -> None:
+    leave = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, leave.set)
+    api = await connect(os.environ.get("KUBECONFIG", ""))
+    await assemble(settings, api).run(leave)
