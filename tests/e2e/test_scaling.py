@@ -1,28 +1,15 @@
-"""Down to zero and back, and fewer pods: on real pods, with nobody cut off."""
+"""More pods, fewer pods and none, as the load wants: on real pods, with nobody cut off."""
 
 import json
 import time
 from typing import Any
 
 import pytest
-from demo import story
+from demo import autoscaling, story
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
-TO_ZERO = {
-    "minReplicas": 0,
-    "maxReplicas": 3,
-    "scaleToZero": {"afterSeconds": 5},
-    "scaleDown": {"stabilizationWindowSeconds": 0},
-    "stableWindowSeconds": 5,
-}
-
-
-def change(stage: story.Stage, **spec: Any) -> None:
-    """A user's `kubectl patch` of the spec."""
-    body = json.dumps({"spec": spec})
-    where = ("llmd", stage.name, "-n", stage.namespace)
-    stage.kubectl("patch", *where, "--type=merge", "--patch", body)
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
 def runtime_pods(stage: story.Stage) -> list[dict[str, Any]]:
@@ -33,31 +20,44 @@ def runtime_pods(stage: story.Stage) -> list[dict[str, Any]]:
     return found
 
 
-def wait_for_pods(stage: story.Stage, wanted: int, seconds: float) -> None:
-    deadline = time.monotonic() + seconds
-    while len(runtime_pods(stage)) != wanted:
-        assert time.monotonic() < deadline, runtime_pods(stage)
-        time.sleep(0.5)
+def events(stage: story.Stage, reason: str) -> list[str]:
+    """Messages of the object's Events of one reason."""
+    chosen = f"involvedObject.name={stage.name},involvedObject.kind=LLMDeployment,reason={reason}"
+    found = stage.kubectl.get("events", "-n", stage.namespace, "--field-selector", chosen)
+    return [each["message"] for each in found["items"]]
+
+
+def test_a_burst_brings_three_pods_its_end_takes_two_and_every_call_is_answered(
+    served: story.Stage,
+) -> None:
+    autoscaling.let_load_decide(served, 1)
+    totals: dict[str, Any] = {}
+    with autoscaling.burst(served, totals.update):
+        story.watch_until(served, autoscaling.has_pods(3), print, 120)
+    story.watch_until(served, autoscaling.has_pods(1), print, 120)
+    assert totals["errors"] == {}
+    assert totals["answered"] == totals["sent"] > 100
+    assert events(served, "ScaledUp")
+    assert events(served, "ScaledDown")
+    assert [line.split("  ")[0] for line in autoscaling.decisions(served)][-1].endswith("-> 1")
 
 
 def test_the_first_call_after_zero_is_held_and_answered(served: story.Stage) -> None:
-    change(served, autoscaling=TO_ZERO)
-    wait_for_pods(served, 0, seconds=90)
+    autoscaling.let_load_decide(served, 0)
+    story.watch_until(served, autoscaling.has_pods(0), print, 120)
     _, question, answer = story.QUESTIONS[0]
     assert story.ask(served, question).text == answer
-    assert len(runtime_pods(served)) == 1
+    assert len(story.serving_nodes(served)) == 1
 
 
 def test_a_pod_that_is_too_many_drains_before_it_ends(served: story.Stage) -> None:
-    change(served, replicas=2)
-    story.watch_until(served, story.is_ready, print, 120)
-    wait_for_pods(served, 2, seconds=60)
-    change(served, replicas=1)
-    states = set()
+    story.scale(served, 2)
+    story.watch_until(served, story.is_scaled(2), print, 120)
+    story.scale(served, 1)
+    costs = set()
     deadline = time.monotonic() + 90
     while len(pods := runtime_pods(served)) == 2:
-        assert time.monotonic() < deadline
-        cost = "controller.kubernetes.io/pod-deletion-cost"
-        states |= {(pod["metadata"].get("annotations") or {}).get(cost) for pod in pods}
+        assert time.monotonic() < deadline, json.dumps([pod["status"] for pod in pods])
+        costs |= {(pod["metadata"].get("annotations") or {}).get(DELETION_COST) for pod in pods}
         time.sleep(0.2)
-    assert "-1000" in states, states
+    assert "-1000" in costs
