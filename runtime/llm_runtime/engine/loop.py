@@ -95,6 +95,7 @@ class Engine:
         self._arrived = Load()
         self._sizes = Sizes()
         self._received = 0
+        self._cut_off = 0
         self._is_over = False
         self._step_started: float | None = None
         self._thread = threading.Thread(target=self._run, name="engine", daemon=True)
@@ -129,6 +130,11 @@ class Engine:
         """Ends every request before the next step; what was generated so far is their answer."""
         self._inbox.put(_Abort(None, End(Ending.DRAINED)))
 
+    def forget_cut_off(self) -> None:
+        """Counts `cut_off` from 0 again."""
+        with self._lock:
+            self._cut_off = 0
+
     def stop(self) -> None:
         """Ends the thread, and all requests with it, before the next step. `ended` tells when."""
         self._inbox.put(_Stop())
@@ -158,6 +164,12 @@ class Engine:
         """Requests that were submitted since the start."""
         with self._lock:
             return self._received
+
+    @property
+    def cut_off(self) -> int:
+        """Requests that `end_all` has ended."""
+        with self._lock:
+            return self._cut_off
 
     def stalled_seconds(self) -> float:
         """Seconds that the step in progress has taken so far; 0 between steps."""
@@ -210,9 +222,15 @@ class Engine:
             case _Submit(request, channel, submitted):
                 self._batch.add(request, channel, submitted)
             case _Abort(None, end):
-                self._batch.abort_all(end)
+                self._cut(end)
             case _Abort(str() as request_id, end):
                 self._batch.abort(request_id, end)
+
+    def _cut(self, end: End) -> None:
+        load = self._batch.load
+        with self._lock:
+            self._cut_off += load.running + load.waiting
+        self._batch.abort_all(end)
 
     def _step(self) -> None:
         if self._batch.is_idle:

@@ -113,13 +113,18 @@ class App:
 
     def _actions(self) -> Actions:
         return Actions(
-            open_data=self._data.open,
+            open_data=self._open_data,
             close_data=lambda limit: self._data.close(limit + _FLUSH_SECONDS),
             set_ready=self._set_ready,
             set_dead=lambda: self._health.set_alive(is_alive=False),
             end_running=self._engine.end_all,
             announce=self._feed.announce,
         )
+
+    async def _open_data(self) -> None:
+        """A drain that is taken back was none."""
+        self._engine.forget_cut_off()
+        await self._data.open()
 
     async def _set_ready(self, is_ready: bool) -> None:
         if is_ready:

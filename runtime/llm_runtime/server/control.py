@@ -84,4 +84,5 @@ def load_message(engine: Engine, phase: Phase) -> pb.GetLoadResponse:
         mean_prompt_tokens=recent.mean_prompt,
         mean_output_tokens=recent.mean_output,
         requests_received=engine.received,
+        requests_cut_off=engine.cut_off,
     )

@@ -135,6 +135,29 @@ async def test_at_the_limit_the_text_so_far_is_the_answer(
     assert pod.count("llm_request_success_total", finish_reason="aborted") == 1
 
 
+async def test_a_drain_counts_what_its_limit_cut_off_until_it_is_taken_back(
+    artifact: Path, operator: Operator
+) -> None:
+    async def cut_off() -> int:
+        load = await pod.control.GetLoad(pb.GetLoadRequest(), metadata=operator.metadata())
+        return load.requests_cut_off
+
+    async with (
+        running_pod(artifact, control_auth_file=operator.file, lame_duck_seconds=0) as pod,
+        connect(pod.target) as client,
+    ):
+        pod.gate.hold()
+        running = await begin(client, pod)
+        await drain(pod, operator, seconds=0)
+        await until_state(pod, operator, "DRAINING")
+        pod.gate.let_go()
+        await running
+        await until_state(pod, operator, "DRAINED")
+        assert await cut_off() == 1
+        await undrain(pod, operator)
+        assert await cut_off() == 0
+
+
 async def test_a_drain_can_be_taken_back_before_calls_are_refused(
     artifact: Path, operator: Operator
 ) -> None:

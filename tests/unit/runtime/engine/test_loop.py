@@ -108,6 +108,9 @@ async def test_ending_all_gives_every_request_its_answer_so_far(start: Start) ->
     backend.allow(1)
     ends = [end.why for _, end in [await collect(channel) for channel in channels]]
     assert ends == [Ending.DRAINED] * 3
+    assert engine.cut_off == 3
+    engine.forget_cut_off()
+    assert engine.cut_off == 0
 
 
 async def test_a_failing_backend_ends_every_request_and_the_engine(start: Start) -> None:
