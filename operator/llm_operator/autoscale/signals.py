@@ -39,6 +39,8 @@ class PodLoad:
     mean_output: float = 0.0
     received: int = 0
     """Requests since the pod's process started; smaller than before after a restart."""
+    cut_off: int = 0
+    """Requests that the limit of the drain under way has ended before they were done."""
 
     @property
     def is_leaving(self) -> bool:
@@ -47,6 +49,24 @@ class PodLoad:
     @property
     def is_idle(self) -> bool:
         return self.running == 0 and self.waiting == 0
+
+
+FIRST_WORD_SECONDS = 5.0
+"""A stream that is being opened says something within that time; before it is over, a pod that
+says nothing is one whose word is awaited, and not yet one that is silent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A pod that is listened to and says nothing."""
+
+    seconds: float
+    is_first: bool
+    """Whether it has never said anything to this process."""
+
+    @property
+    def is_brief(self) -> bool:
+        return self.seconds < FIRST_WORD_SECONDS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

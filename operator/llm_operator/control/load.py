@@ -56,6 +56,7 @@ def pod_load(answer: control_pb2.GetLoadResponse) -> PodLoad | None:
         mean_prompt=answer.mean_prompt_tokens,
         mean_output=answer.mean_output_tokens,
         received=answer.requests_received,
+        cut_off=min(answer.requests_cut_off, MOST_REQUESTS),
     )
 
 

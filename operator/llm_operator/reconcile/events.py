@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from llm_operator.api.conditions import ConditionType, Reason
-from llm_operator.reconcile.actions import Apply, Event, Write
+from llm_operator.drain.victims import DRAINED_COST
+from llm_operator.reconcile.actions import Apply, Cost, Event, Write
 from llm_operator.reconcile.difference import has_drifted
 from llm_operator.reconcile.world import World
 
@@ -132,15 +133,34 @@ def _of_autoscaling(before: Stored, after: Stored) -> Iterator[Event]:
 
 def _of_writes(world: World, writes: tuple[Write, ...]) -> Iterator[Event]:
     for write in writes:
-        if not isinstance(write, Apply):
-            continue
-        kind, name = write.manifest["kind"], write.manifest["metadata"]["name"]
-        live = world.child(kind, name)
-        if live is None and kind == "ControllerRevision":
-            yield Event("Normal", "RevisionCreated", f"revision {name}", action="Create")
-        elif live is not None and has_drifted(write.manifest, live):
-            message = f"{kind} {name} had been changed and was set back"
-            yield Event("Warning", "DriftCorrected", message, action="Apply")
+        match write:
+            case Apply():
+                yield from _of_apply(world, write)
+            case Cost(cost=cost) if cost == DRAINED_COST:
+                yield from _of_drained(world, write)
+
+
+def _of_apply(world: World, write: Apply) -> Iterator[Event]:
+    kind, name = write.manifest["kind"], write.manifest["metadata"]["name"]
+    live = world.child(kind, name)
+    if live is None and kind == "ControllerRevision":
+        yield Event("Normal", "RevisionCreated", f"revision {name}", action="Create")
+    elif live is not None and has_drifted(write.manifest, live):
+        message = f"{kind} {name} had been changed and was set back"
+        yield Event("Warning", "DriftCorrected", message, action="Apply")
+
+
+def _of_drained(world: World, write: Cost) -> Iterator[Event]:
+    """A pod is pointed at once, when its drain is over: that is when to tell how it went."""
+    load, spec = world.loads.get(write.uid), world.deployment.spec
+    if load is None or spec is None or not load.cut_off:
+        return
+    answers = "1 request" if load.cut_off == 1 else f"{load.cut_off} requests"
+    message = (
+        f"pod {write.pod} drained for drain.timeoutSeconds ({spec.drain.timeout_seconds} s); "
+        f"{answers} that still ran got the text so far as their answer"
+    )
+    yield Event("Warning", "DrainTimedOut", message, action="Drain")
 
 
 def _warning(name: str, condition: Stored) -> Event:
