@@ -7,15 +7,15 @@ next leader starts from `Memory.after_restart`, which never scales down on what 
 
 import asyncio
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale.decide import decide
 from llm_operator.autoscale.decision import Decision
 from llm_operator.autoscale.memory import Memory
 from llm_operator.autoscale.observation import Limits
-from llm_operator.autoscale.reading import Standing, observation
-from llm_operator.autoscale.signals import PodLoad
+from llm_operator.autoscale.reading import Heard, Standing, awaited_uids, observation
+from llm_operator.autoscale.signals import FIRST_WORD_SECONDS, PodLoad
 from llm_operator.control.loads import Held, Loads
 from llm_operator.kube.store import Key
 from llm_operator.reconcile.world import Manifest
@@ -96,14 +96,15 @@ class Autoscaler:
             self._look_again(key, course, 0.0)
 
     def _ask(self, key: Key, subject: Subject, memory: Memory) -> Decision:
-        seen = observation(
-            subject.standing,
-            self.runtime_pods(key),
-            self.loads.of(key),
-            self.held.of(key),
-            self.now(),
-        )
-        return decide(seen, memory, subject.spec, subject.limits)
+        now, runtime_pods = self.now(), tuple(self.runtime_pods(key))
+        heard = Heard(self.loads.of(key), self.loads.silences(key), self.held.of(key))
+        seen = observation(subject.standing, runtime_pods, heard, now)
+        decision = decide(seen, memory, subject.spec, subject.limits)
+        if not awaited_uids(runtime_pods, heard.silences, now):
+            return decision
+        # Nothing tells when a first word is overdue.
+        look_again = min(decision.look_again or FIRST_WORD_SECONDS, FIRST_WORD_SECONDS)
+        return replace(decision, look_again=look_again)
 
     def _look_again(self, key: Key, course: _Course, seconds: float | None) -> None:
         """Not later than a look that is due already, unless that one is replaced by a decision."""

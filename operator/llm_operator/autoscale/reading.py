@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from llm_operator.api.conditions import moment
 from llm_operator.autoscale.observation import Observation, PodReport
-from llm_operator.autoscale.signals import HeldCalls, PodLoad
+from llm_operator.autoscale.signals import FIRST_WORD_SECONDS, HeldCalls, PodLoad, Silence
 from llm_operator.reconcile import pods
 from llm_operator.reconcile.world import Manifest
 from llm_operator.render.labels import REVISION
@@ -24,16 +24,26 @@ class Standing:
     """A quota, or a cluster autoscaler that has said no: waiting for nodes is no use."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What pods and activators say."""
+
+    loads: Mapping[str, PodLoad]
+    """By pod uid."""
+    silences: Mapping[str, Silence]
+    """Of the pods that are listened to and have no load."""
+    held: HeldCalls
+
+
 def observation(
-    standing: Standing,
-    runtime_pods: Iterable[Manifest],
-    loads: Mapping[str, PodLoad],
-    held: HeldCalls,
-    now: float,
+    standing: Standing, runtime_pods: Iterable[Manifest], heard: Heard, now: float
 ) -> Observation:
-    """The autoscaler's view. `now` in seconds since the epoch; pods that end are left out."""
+    """The autoscaler's view. `now` in seconds since the epoch; pods that end are left out, and one
+    whose first word is awaited is one that comes."""
+    loads, held = heard.loads, heard.held
     there = [pod for pod in runtime_pods if not pods.is_terminating(pod)]
-    serving = [pod for pod in there if pods.is_ready(pod) or _is_leaving(pod, loads)]
+    awaited = awaited_uids(there, heard.silences, now)
+    serving = [pod for pod in there if _is_serving(pod, loads) and _uid(pod) not in awaited]
     homeless = [pod for pod in there if pods.unschedulable_message(pod) is not None]
     coming = max(standing.replicas, len(there)) - len(serving) - len(homeless)
     return Observation(
@@ -51,6 +61,30 @@ def observation(
         rollout_floor=standing.current if standing.is_rolling else 0,
         is_rolling=standing.is_rolling,
     )
+
+
+def awaited_uids(
+    runtime_pods: Iterable[Manifest], silences: Mapping[str, Silence], now: float
+) -> frozenset[str]:
+    """Ready pods whose first word is not overdue: they, or we, have only just begun."""
+    return frozenset(
+        _uid(pod)
+        for pod in runtime_pods
+        if pods.is_ready(pod)
+        and (silence := silences.get(_uid(pod))) is not None
+        and silence.is_first
+        and (silence.is_brief or now - _ready_since(pod) < FIRST_WORD_SECONDS)
+    )
+
+
+def _ready_since(pod: Manifest) -> float:
+    ready = pods.condition(pod, "Ready") or {}
+    since = ready.get("lastTransitionTime") or pod["metadata"]["creationTimestamp"]
+    return moment(str(since)).timestamp()
+
+
+def _is_serving(pod: Manifest, loads: Mapping[str, PodLoad]) -> bool:
+    return pods.is_ready(pod) or _is_leaving(pod, loads)
 
 
 def _is_leaving(pod: Manifest, loads: Mapping[str, PodLoad]) -> bool:

@@ -1,5 +1,6 @@
 """The load of every runtime pod, as its stream told it last, and what activators hold."""
 
+import time
 from collections.abc import AsyncIterable, Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import grpc.aio
 
 from llm_client.v1 import control_pb2, control_pb2_grpc
-from llm_operator.autoscale.signals import HeldCalls, PodLoad
+from llm_operator.autoscale.signals import HeldCalls, PodLoad, Silence
 from llm_operator.control.channel import CONTROL_PORT, Endpoint
 from llm_operator.control.load import pod_load
 from llm_operator.control.streams import Metadata, Streams
@@ -26,7 +27,10 @@ class Loads:
     changed: Callable[[Key, PodLoad | None, PodLoad | None], None]
     """Gets the load before and after."""
     port: int = CONTROL_PORT
+    clock: Callable[[], float] = time.monotonic
     _loads: dict[str, PodLoad] = field(default_factory=dict)
+    _silent: dict[str, tuple[float, bool]] = field(default_factory=dict)
+    """Since when pods say nothing, and whether they never have."""
     _followed: dict[Key, frozenset[str]] = field(default_factory=dict)
     _streams: Streams[control_pb2.GetLoadResponse] = field(init=False)
 
@@ -37,8 +41,12 @@ class Loads:
         """Listens to exactly these pods of the LLMDeployment."""
         endpoints = tuple(pods)
         now = frozenset(endpoint.uid for endpoint in endpoints)
-        for uid in self._followed.pop(key, frozenset()) - now:
+        before = self._followed.pop(key, frozenset())
+        for uid in before - now:
             self._loads.pop(uid, None)
+            self._silent.pop(uid, None)
+        for uid in now - before:
+            self._silent[uid] = (self.clock(), True)
         if now:
             self._followed[key] = now
         self._streams.follow(key, endpoints)
@@ -48,10 +56,17 @@ class Loads:
         followed = self._followed.get(key, ())
         return {uid: self._loads[uid] for uid in followed if uid in self._loads}
 
+    def silences(self, key: Key) -> Mapping[str, Silence]:
+        """The LLMDeployment's pods that say nothing (credible), by uid."""
+        silent = ((uid, self._silent.get(uid)) for uid in self._followed.get(key, ()))
+        now = self.clock()
+        return {uid: Silence(now - told[0], told[1]) for uid, told in silent if told is not None}
+
     async def aclose(self) -> None:
         """Stops listening."""
         await self._streams.aclose()
         self._loads.clear()
+        self._silent.clear()
         self._followed.clear()
 
     def _heard(
@@ -61,6 +76,9 @@ class Loads:
         after = pod_load(answer) if answer is not None else None
         if after is not None:
             self._loads[endpoint.uid] = after
+            self._silent.pop(endpoint.uid, None)
+        elif before is not None:
+            self._silent[endpoint.uid] = (self.clock(), False)
         if isinstance(group, Key):
             self.changed(group, before, after)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Callable, Hashable, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -20,16 +20,24 @@ SILENT_SECONDS = 12.0
 """A stream says something every five seconds; one that does not hangs."""
 
 
+NEW_FAILURES = 60
+"""A pod that has not listened after so many attempts (two minutes) is no new one any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Pauses:
     """Seconds before a stream is opened again: doubling, reset by a message."""
 
     first: float = 0.5
     longest: float = 10.0
+    longest_at_first: float = 2.0
+    """Until the first message: a pod that starts does not listen yet, and is heard as soon as it
+    does."""
 
-    def after(self, failures: int) -> float:
+    def after(self, failures: int, *, is_new: bool = False) -> float:
         """The pause after so many failures in a row, counted from 1."""
-        return min(self.longest, self.first * 2.0 ** min(failures - 1, 16))
+        longest = self.longest_at_first if is_new and failures <= NEW_FAILURES else self.longest
+        return min(longest, self.first * 2.0 ** min(failures - 1, 16))
 
 
 @dataclass(slots=True)
@@ -69,10 +77,13 @@ class Streams(Generic[M]):
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _keep_open(self, group: Hashable, endpoint: Endpoint) -> None:
-        failures = 0
+        failures, is_new = 0, True
         while True:
+            has_spoken = False
             try:
-                await self._listen(group, endpoint)
+                async for message in self._messages(endpoint):
+                    has_spoken, is_new = True, False
+                    self.heard(group, endpoint, message)
                 failures = 0  # pods end long streams in good order: what was heard last still holds
                 await asyncio.sleep(self.pauses.first)
                 continue
@@ -81,11 +92,11 @@ class Streams(Generic[M]):
             except TokenUnavailableError as error:
                 logger.warning("Control token cannot be read", extra={"error": str(error)})
             self.heard(group, endpoint, None)
-            failures += 1
-            await asyncio.sleep(self.pauses.after(failures))
+            failures = 1 if has_spoken else failures + 1
+            await asyncio.sleep(self.pauses.after(failures, is_new=is_new))
 
-    async def _listen(self, group: Hashable, endpoint: Endpoint) -> None:
-        """Reads one stream to its end in good order; raises what broke it."""
+    async def _messages(self, endpoint: Endpoint) -> AsyncIterator[M]:
+        """One stream to its end in good order; raises what broke it."""
         metadata = authorization(self.token())
         async with channel_to(endpoint.address, self.port) as channel:
             messages = aiter(self.open_stream(channel, metadata))
@@ -95,7 +106,7 @@ class Streams(Generic[M]):
                         message = await anext(messages)
                 except StopAsyncIteration:
                     return
-                self.heard(group, endpoint, message)
+                yield message
 
 
 def _why(error: Exception) -> str:

@@ -8,7 +8,8 @@ then pods are drained, and the Deployment shrinks by no more than the pods that 
 drained.
 
 Nothing is remembered: what a pod does is read from its own report, so a pod that drains is a pod
-that leaves, whoever asked for it and whichever operator runs now.
+that leaves, whoever asked for it and whichever operator runs now. So nobody is chosen before every
+pod has had the time to report.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,8 @@ class Candidate:
     """Whether it was ever ready: one that was not only starts."""
     is_on_leaving_node: bool = False
     load: PodLoad | None = None
+    is_awaited: bool = False
+    """Without a load for so short a time that its report may just be on its way."""
     cost: int = 0
     """The deletion cost that it carries now."""
     age_seconds: float = 0.0
@@ -59,6 +62,8 @@ class Shrinking:
     undrain: tuple[str, ...] = ()
     costs: Mapping[str, int]
     """Deletion costs that pods should carry and do not."""
+    is_waiting: bool = False
+    """Whether more has to leave, and nobody is chosen before awaited pods have reported."""
 
 
 def shrink(candidates: Sequence[Candidate], wanted: int) -> Shrinking:
@@ -75,8 +80,10 @@ def shrink(candidates: Sequence[Candidate], wanted: int) -> Shrinking:
     to_drain = too_many - without_start
     leaving = sorted((pod for pod in running if _is_going(pod)), key=_furthest_first)
     stay, go_back = leaving[:to_drain], leaving[to_drain:]
+    missing = to_drain - len(stay)
+    is_waiting = missing > 0 and any(pod.is_awaited for pod in running)
     chosen = sorted((pod for pod in running if not _is_going(pod)), key=_least_work_first)
-    more = chosen[: to_drain - len(stay)]
+    more = [] if is_waiting else chosen[:missing]
     costs = _costs(candidates, {pod.uid for pod in (*stay, *more)})
     ready_to_go = sum(_can_go(pod) for pod in stay) if without_start == len(starting) else 0
     # A pod whose cost is still to be written goes in the next step: the cost points at it.
@@ -85,6 +92,7 @@ def shrink(candidates: Sequence[Candidate], wanted: int) -> Shrinking:
         drain=tuple(pod.uid for pod in more if pod.load is not None),
         undrain=tuple(pod.uid for pod in go_back if pod.load is not None),
         costs=costs,
+        is_waiting=is_waiting,
     )
 
 
@@ -95,14 +103,15 @@ def _is_going(pod: Candidate) -> bool:
 
 def _can_go(pod: Candidate) -> bool:
     """Drained and seen to be unready; or deaf to us, so that the end of the process drains it."""
-    if pod.cost != DRAINED_COST:
+    if pod.cost != DRAINED_COST or pod.is_awaited:
         return False
     return pod.load is None or (pod.is_drained and not pod.is_ready)
 
 
 def _costs(candidates: Sequence[Candidate], leaving: set[str]) -> dict[str, int]:
-    wished = {pod.uid: _cost(pod, pod.uid in leaving) for pod in candidates}
-    return {pod.uid: wished[pod.uid] for pod in candidates if wished[pod.uid] != pod.cost}
+    known = [pod for pod in candidates if not pod.is_awaited]
+    wished = {pod.uid: _cost(pod, pod.uid in leaving) for pod in known}
+    return {pod.uid: wished[pod.uid] for pod in known if wished[pod.uid] != pod.cost}
 
 
 def _cost(pod: Candidate, is_leaving: bool) -> int:

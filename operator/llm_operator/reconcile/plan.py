@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from llm_operator.api.llmdeployment import LLMDeploymentSpec
+from llm_operator.autoscale.signals import FIRST_WORD_SECONDS
 from llm_operator.reconcile import cleanup, events, pods, status
 from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile.actions import Apply, Cost, Drain, Plan, Undrain, Write
@@ -34,6 +35,10 @@ POLL_SECONDS = 2.0
 PENDING_SECONDS = 15.0
 """How often to look at an export pod that does not start; its events come by themselves."""
 
+CAPACITY_SECONDS = 10.0
+"""How often to ask what a cluster autoscaler says of pods without a node: its answer is an Event,
+and those are not watched."""
+
 REMOVAL_SECONDS = 5.0
 """How soon to look again for what the garbage collector is about to remove."""
 
@@ -54,7 +59,9 @@ def _accepted(world: World, spec: LLMDeploymentSpec) -> Plan:
     wanted = tuple(_wanted(situation))
     if (foreign := check_ownership(world, wanted)) is not None:
         return _refused(world, foreign)
+    # A pod that comes back does so before another one is made for the demand that returned.
     writes: tuple[Write, ...] = (
+        *_undrains(situation),
         *_applies(world, wanted),
         *_pod_writes(situation),
         *cleanup.deletions(situation),
@@ -168,21 +175,31 @@ def _is_held(situation: Situation) -> bool:
     return all((world.now - cordoned).total_seconds() < limit for cordoned in since)
 
 
+def _undrains(situation: Situation) -> Iterator[Undrain]:
+    if situation.shrinking is None:
+        return
+    for pod in situation.pods_of(situation.hash8):
+        if uid_of(pod) in situation.shrinking.undrain:
+            yield Undrain(str(pod["metadata"]["name"]), _address_of(pod))
+
+
 def _pod_writes(situation: Situation) -> Iterator[Write]:
-    """Drains, undrains and deletion costs of the target's pods."""
+    """Drains and deletion costs of the target's pods."""
     shrinking = situation.shrinking
     if shrinking is None:
         return
     timeout = situation.spec.drain.timeout_seconds
     for pod in situation.pods_of(situation.hash8):
-        metadata, address = pod["metadata"], str((pod.get("status") or {}).get("podIP"))
+        metadata = pod["metadata"]
         uid, name = uid_of(pod), str(metadata["name"])
-        if uid in shrinking.undrain:
-            yield Undrain(name, address)
         if uid in shrinking.costs:
             yield Cost(str(metadata["namespace"]), name, uid, shrinking.costs[uid])
         if uid in shrinking.drain:
-            yield Drain(name, address, timeout)
+            yield Drain(name, _address_of(pod), timeout)
+
+
+def _address_of(pod: Manifest) -> str:
+    return str((pod.get("status") or {}).get("podIP"))
 
 
 def _deployments(situation: Situation) -> Iterator[Manifest]:
@@ -206,12 +223,22 @@ def _serving(situation: Situation) -> list[str]:
 
 
 def _requeue_after(situation: Situation) -> float | None:
-    """Only an export changes by time alone; a suspended one is not tried again."""
+    """Seconds until time alone changes something: an export (a suspended one is not tried again), a
+    report that may be overdue then, what a cluster autoscaler says of pods without a node."""
     if situation.target is not None:
-        return None
+        return min(_later_looks(situation), default=None)
     match situation.export:
         case exports.Running(step=step, trouble=trouble):
             return POLL_SECONDS if step is not None and trouble is None else PENDING_SECONDS
         case exports.Failed(retry_at=datetime() as retry_at) if not situation.spec.suspend:
             return max(0.0, (retry_at - situation.world.now).total_seconds())
     return None
+
+
+def _later_looks(situation: Situation) -> Iterator[float]:
+    shrinking = situation.shrinking
+    if shrinking is not None and shrinking.is_waiting:
+        yield FIRST_WORD_SECONDS
+    is_scaled = situation.spec.autoscaling is not None
+    if is_scaled and any(map(pods.unschedulable_message, situation.pods_of())):
+        yield CAPACITY_SECONDS

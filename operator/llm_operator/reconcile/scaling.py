@@ -37,7 +37,7 @@ class Scaling:
         key = Key(deployment.namespace, deployment.name)
         self.loads.follow(key, _endpoints(world.pods))
         self.held.follow(_endpoints(self.caches.ready_activators()))
-        world = replace(world, loads=self.loads.of(key))
+        world = replace(world, loads=self.loads.of(key), silences=self.loads.silences(key))
         if deployment.spec is None or (autoscaling := deployment.spec.autoscaling) is None:
             self.autoscaler.forget(key)
             return world

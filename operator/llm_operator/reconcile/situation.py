@@ -9,7 +9,7 @@ from llm_operator.drain.victims import Candidate, Shrinking, shrink
 from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
 from llm_operator.reconcile.export import export_of
-from llm_operator.reconcile.world import Manifest, World
+from llm_operator.reconcile.world import Manifest, World, uid_of
 from llm_operator.render import labels, names
 from llm_operator.render import revision as intents
 from llm_operator.render.artifact import Artifact
@@ -302,16 +302,19 @@ def _is_on_leaving_node(situation: Situation, pod: Manifest) -> bool:
 
 
 def _candidates(situation: Situation) -> list[Candidate]:
-    now = situation.world.now
-    return [
-        Candidate(
-            uid=str(pod["metadata"]["uid"]),
-            is_ready=pods.is_ready(pod),
-            has_started=pods.has_been_ready(pod),
-            is_on_leaving_node=_is_on_leaving_node(situation, pod),
-            load=situation.world.loads.get(str(pod["metadata"]["uid"])),
-            cost=pods.deletion_cost(pod),
-            age_seconds=pods.age(pod, now),
-        )
-        for pod in situation.pods_of(situation.hash8)
-    ]
+    return [_candidate(situation, pod) for pod in situation.pods_of(situation.hash8)]
+
+
+def _candidate(situation: Situation, pod: Manifest) -> Candidate:
+    world, uid = situation.world, uid_of(pod)
+    silence = world.silences.get(uid)
+    return Candidate(
+        uid=uid,
+        is_ready=pods.is_ready(pod),
+        has_started=pods.has_been_ready(pod),
+        is_on_leaving_node=_is_on_leaving_node(situation, pod),
+        load=world.loads.get(uid),
+        is_awaited=silence is not None and silence.is_brief,
+        cost=pods.deletion_cost(pod),
+        age_seconds=pods.age(pod, world.now),
+    )

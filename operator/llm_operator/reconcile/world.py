@@ -11,7 +11,7 @@ from typing import Any
 
 from llm_operator.api.llmdeployment import LLMDeployment
 from llm_operator.autoscale.decision import Decision
-from llm_operator.autoscale.signals import PodLoad
+from llm_operator.autoscale.signals import PodLoad, Silence
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object (or a part of one) as JSON."""
@@ -89,6 +89,8 @@ class World:
     export_progress: ExportProgress | None = None
     loads: Mapping[str, PodLoad] = field(default_factory=dict)
     """What runtime pods say of themselves, by uid; one that says nothing credible is not in it."""
+    silences: Mapping[str, Silence] = field(default_factory=dict)
+    """Of runtime pods that are listened to and are not in `loads`, by uid."""
     decision: Decision | None = None
     """The autoscaler's, where there is one."""
     rival: str | None = None

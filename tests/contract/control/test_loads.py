@@ -1,6 +1,7 @@
 """The leader hears what pods say, over real gRPC on loopback."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,10 +11,11 @@ import grpc.aio
 
 from llm_client.v1 import control_pb2 as pb
 from llm_client.v1 import control_pb2_grpc
-from llm_operator.autoscale.signals import PodLoad
+from llm_operator.autoscale.signals import PodLoad, Silence
 from llm_operator.control.channel import Endpoint
 from llm_operator.control.drain import DrainClient
 from llm_operator.control.loads import Held, Loads
+from llm_operator.control.streams import NEW_FAILURES, Pauses, Streams
 from llm_operator.kube.store import Key
 
 KEY = Key("default", "demo")
@@ -114,6 +116,51 @@ async def test_what_a_pod_says_is_known_until_its_stream_breaks() -> None:
     assert loads.of(KEY) == {}
 
 
+async def test_a_pod_is_silent_from_when_it_is_followed_until_it_speaks_and_again_after_that() -> (
+    None
+):
+    news, now = News(), 100.0
+    script: list[pb.GetLoadResponse | None] = [a_load(1), a_load(5), None]  # the second one lies
+    async with served(Pod(lambda _: script)) as port:
+        loads = Loads(lambda: "secret", news, port, clock=lambda: now)
+        loads.follow(KEY, [POD])
+        now += 3
+        assert loads.silences(KEY) == {"pod-1": Silence(3.0, is_first=True)}
+        assert await news.running() == 1
+        assert await news.running() is None
+        now += 2
+        assert loads.silences(KEY) == {"pod-1": Silence(2.0, is_first=False)}
+        loads.follow(KEY, [])
+        assert loads.silences(KEY) == {}
+        await loads.aclose()
+
+
+async def test_a_stream_that_has_told_something_is_opened_again_soon_after_it_breaks() -> None:
+    heard: asyncio.Queue[int | None] = asyncio.Queue()
+    opened = itertools.count(1)
+
+    async def stream(_channel: Any, _metadata: Any) -> AsyncIterator[int]:
+        number = next(opened)
+        if number > 3:
+            yield number
+        raise TimeoutError
+
+    pauses = Pauses(first=0.01, longest=60.0, longest_at_first=0.04)
+    streams = Streams(stream, lambda _g, _e, m: heard.put_nowait(m), lambda: "t", pauses=pauses)
+    streams.follow(KEY, [POD])
+    async with asyncio.timeout(20):
+        told = [await heard.get() for _ in range(9)]
+    assert told == [None, None, None, 4, None, 5, None, 6, None]
+    await streams.aclose()
+
+
+def test_a_pod_that_was_never_heard_is_tried_often_and_not_for_ever() -> None:
+    pauses = Pauses()
+    new = [pauses.after(n, is_new=True) for n in (1, 2, 3, 4, NEW_FAILURES, NEW_FAILURES + 1)]
+    assert new == [0.5, 1.0, 2.0, 2.0, 2.0, 10.0]
+    assert [pauses.after(n) for n in (1, 4, 6, 1000)] == [0.5, 4.0, 10.0, 10.0]
+
+
 async def test_a_pod_that_is_not_followed_any_more_is_forgotten() -> None:
     news = News()
     async with served(Pod(lambda _: [a_load(3), None])) as port:
@@ -178,6 +225,20 @@ class Activator(control_pb2_grpc.ActivationServicer):
         held = pb.HeldCalls(namespace="default", name="demo", calls=2, calls_received=5)
         yield pb.WatchHeldResponse(held=[held])
         await asyncio.Event().wait()
+
+
+class Hanging(Pod):
+    """Takes a drain and never answers."""
+
+    async def Drain(self, request: Any, context: Any) -> Any:  # noqa: N802, ARG002
+        await asyncio.Event().wait()
+
+
+async def test_a_pod_that_hangs_on_a_drain_holds_nobody_up() -> None:
+    async with served(Hanging(lambda _: [])) as port:
+        client = DrainClient(lambda: "secret", port, seconds=0.2)
+        async with asyncio.timeout(10):
+            assert not await client.drain("127.0.0.1", 30)
 
 
 async def test_what_activators_hold_is_summed_and_goes_with_them() -> None:

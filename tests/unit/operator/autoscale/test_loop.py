@@ -8,10 +8,17 @@ from typing import Any, cast
 import pytest
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
+from llm_operator.autoscale.decision import ConditionReason
 from llm_operator.autoscale.loop import BREATH_SECONDS, Autoscaler, Subject
 from llm_operator.autoscale.observation import Limits
 from llm_operator.autoscale.reading import Standing
-from llm_operator.autoscale.signals import HeldCalls, PodLoad, PodState
+from llm_operator.autoscale.signals import (
+    FIRST_WORD_SECONDS,
+    HeldCalls,
+    PodLoad,
+    PodState,
+    Silence,
+)
 from llm_operator.control.loads import Held, Loads
 from llm_operator.kube.store import Key
 from support import worlds
@@ -24,6 +31,7 @@ class Place:
     """Pods, loads and held calls of one LLMDeployment, and a clock."""
 
     loads: dict[str, PodLoad] = field(default_factory=dict)
+    silent: dict[str, Silence] = field(default_factory=dict)
     held: HeldCalls = field(default_factory=HeldCalls)
     woken: list[Key] = field(default_factory=list)
     now: float = worlds.NOW.timestamp()
@@ -31,9 +39,19 @@ class Place:
     def of(self, _key: Key) -> dict[str, PodLoad]:
         return self.loads
 
+    def silences(self, _key: Key) -> dict[str, Silence]:
+        return self.silent
+
     def pods(self, _key: Key) -> list[dict[str, Any]]:
         ready = [{"type": "Ready", "status": "True"}]
-        return [{"metadata": {"uid": u}, "status": {"conditions": ready}} for u in self.loads]
+        return [
+            {"metadata": metadata(u), "status": {"conditions": ready}}
+            for u in {**self.loads, **self.silent}
+        ]
+
+
+def metadata(uid: str) -> dict[str, str]:
+    return {"uid": uid, "creationTimestamp": "2027-01-01T11:00:00Z"}
 
 
 class Activators:
@@ -136,3 +154,19 @@ async def test_a_new_leader_does_not_scale_down_on_what_it_has_not_seen(
     assert autoscaler.decide(KEY, subject).desired == 3
     place.now += 10
     assert autoscaler.decide(KEY, subject).desired == 3
+
+
+async def test_a_pod_that_has_just_begun_is_not_one_that_is_silent(
+    autoscaler: Autoscaler, place: Place
+) -> None:
+    place.silent = {"new": Silence(0.5, is_first=True)}
+    decision = autoscaler.decide(KEY, a_subject(current=2))
+    assert decision.condition.reason is ConditionReason.SCALING_ACTIVE
+    assert 0 < (due(autoscaler) or 0) <= FIRST_WORD_SECONDS
+    place.silent = {"new": Silence(60.0, is_first=True)}
+    place.loads = {}
+    place.now += 60
+    look(autoscaler)
+    assert place.woken == [KEY]
+    blind = autoscaler.decide(KEY, a_subject(current=2)).condition
+    assert blind.reason is ConditionReason.METRICS_UNAVAILABLE

@@ -1,9 +1,11 @@
 """What the autoscaler sees of pods: those that serve, leave, come, and find no node."""
 
+from datetime import timedelta
 from typing import Any
 
-from llm_operator.autoscale.reading import Standing, observation
-from llm_operator.autoscale.signals import HeldCalls, PodLoad, PodState
+from llm_operator.api.conditions import timestamp
+from llm_operator.autoscale.reading import Heard, Standing, observation
+from llm_operator.autoscale.signals import HeldCalls, PodLoad, PodState, Silence
 from support import worlds
 
 NOW = worlds.NOW.timestamp()
@@ -35,10 +37,15 @@ def homeless(uid: str, since: str) -> dict[str, Any]:
 
 
 def seen(
-    *pods: dict[str, Any], replicas: int = 0, loads: dict[str, PodLoad] | None = None, **more: Any
+    *pods: dict[str, Any],
+    replicas: int = 0,
+    loads: dict[str, PodLoad] | None = None,
+    silences: dict[str, Silence] | None = None,
+    **more: Any,
 ) -> Any:
     standing = Standing(current=2, replicas=replicas, **more)
-    return observation(standing, pods, loads or {}, HeldCalls(calls=1, forwarding=2), NOW)
+    heard = Heard(loads or {}, silences or {}, HeldCalls(calls=1, forwarding=2))
+    return observation(standing, pods, heard, NOW)
 
 
 def test_ready_pods_report_or_are_silent() -> None:
@@ -79,3 +86,28 @@ def test_a_rollout_keeps_what_was_wanted() -> None:
 
 def test_calls_that_are_held_and_forwarded_are_work() -> None:
     assert seen().held == 3
+
+
+def ready_since(uid: str, seconds_ago: int) -> dict[str, Any]:
+    pod = a_pod(uid)
+    (ready,) = pod["status"]["conditions"]
+    ready["lastTransitionTime"] = timestamp(worlds.NOW - timedelta(seconds=seconds_ago))
+    return pod
+
+
+def test_a_ready_pod_whose_first_word_is_awaited_is_one_that_comes() -> None:
+    for pod, silence in (
+        (ready_since("a", 2), Silence(60.0, is_first=True)),  # it has just become ready
+        (ready_since("a", 600), Silence(1.0, is_first=True)),  # we have just begun to listen
+    ):
+        made = seen(pod, replicas=1, silences={"a": silence})
+        assert (made.pods, made.pending) == ((), 1)
+
+
+def test_a_pod_whose_first_word_is_overdue_or_that_fell_silent_is_silent() -> None:
+    for pod, silence in (
+        (ready_since("a", 6), Silence(60.0, is_first=True)),
+        (ready_since("a", 2), Silence(1.0, is_first=False)),
+    ):
+        made = seen(pod, replicas=1, silences={"a": silence})
+        assert [report.load for report in made.pods] == [None]

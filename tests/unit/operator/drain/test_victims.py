@@ -88,6 +88,31 @@ def test_a_pod_that_cannot_be_asked_is_pointed_at_and_ended_in_order() -> None:
     assert shrink([replace(deaf, cost=DRAINED_COST)], 0).replicas == 0
 
 
+def test_nobody_is_chosen_before_every_pod_has_had_the_time_to_report() -> None:
+    new = Candidate(uid="new", is_ready=True, has_started=True, is_awaited=True)
+    step = shrink([serving("busy", 9), new], 1)
+    assert (step.drain, dict(step.costs), step.replicas) == ((), {}, 2)
+    assert step.is_waiting
+    heard = shrink([serving("busy", 9), serving("new")], 1)
+    assert (heard.drain, heard.is_waiting) == (("new",), False)
+
+
+@pytest.mark.parametrize("cost", [DRAINING_COST, DRAINED_COST])
+def test_a_new_leader_does_not_take_a_pod_that_drains_for_a_deaf_one(cost: int) -> None:
+    unknown = Candidate(uid="a", is_ready=False, has_started=True, is_awaited=True, cost=cost)
+    step = shrink([unknown, serving("b"), serving("c")], 2)
+    assert (step.drain, dict(step.costs), step.replicas) == ((), {}, 3)
+    known = leaving("a", PodState.DRAINING, 2)
+    step = shrink([known, serving("b"), serving("c")], 2)
+    assert (step.drain, dict(step.costs), step.replicas) == ((), {}, 3)
+
+
+def test_pods_that_only_start_go_without_any_report() -> None:
+    new = Candidate(uid="new", is_ready=True, has_started=True, is_awaited=True)
+    step = shrink([new, starting("a")], 1)
+    assert (step.replicas, step.is_waiting) == (1, False)
+
+
 def test_a_pod_that_cannot_be_asked_is_taken_last() -> None:
     deaf = Candidate(uid="deaf", is_ready=True, has_started=True)
     assert shrink([deaf, serving("busy", 9)], 1).drain == ("busy",)
@@ -127,6 +152,7 @@ class Fleet:
         if pod.load is None:
             return pod
         if pod.uid in drain:
+            assert not pod.is_awaited
             return replace(pod, load=replace(pod.load, state=PodState.LAME_DUCK))
         if pod.uid in undrain:
             return replace(pod, load=replace(pod.load, state=PodState.SERVING))
@@ -149,7 +175,7 @@ def _later(pod: Candidate) -> Candidate:
     elif state is PodState.DRAINING and not running:
         state = PodState.DRAINED
     aged = replace(pod.load, running=running, tokens_held=100 * running, state=state)
-    return replace(pod, load=aged, is_ready=state is PodState.SERVING)
+    return replace(pod, load=aged, is_ready=state is PodState.SERVING, is_awaited=False)
 
 
 any_pod = st.builds(
@@ -158,8 +184,9 @@ any_pod = st.builds(
         "starting": starting("?"),
         "lame": leaving("?", PodState.LAME_DUCK, requests),
         "drained": leaving("?", PodState.DRAINED),
+        "awaited": replace(serving("?", requests), is_awaited=True),
     }[kind],
-    st.sampled_from(["serving", "serving", "starting", "lame", "drained"]),
+    st.sampled_from(["serving", "serving", "starting", "lame", "drained", "awaited"]),
     st.integers(0, 5),
 )
 
