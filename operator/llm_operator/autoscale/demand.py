@@ -94,6 +94,7 @@ def is_credible(load: PodLoad | None) -> bool:
     return load is not None and (
         0 <= load.running <= load.slots
         and 0 <= load.waiting <= MOST_WAITING
+        and (load.capacity_tokens > 0 or load.slots == 0)
         and 0 <= load.tokens_held <= load.capacity_tokens
         and 0 <= load.prompt_tokens_queued <= load.waiting * load.capacity_tokens
         and 0 <= load.mean_prompt <= load.capacity_tokens

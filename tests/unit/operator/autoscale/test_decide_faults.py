@@ -28,6 +28,7 @@ LIES: list[dict[str, Any]] = [
     {"mean_output": math.nan},
     {"mean_output": 1e12},
     {"received": -1},
+    {"capacity_tokens": 0, "tokens_held": 0, "mean_prompt": 0, "mean_output": 0},
 ]
 
 
@@ -200,3 +201,9 @@ def test_two_leaders_that_see_the_same_decide_the_same() -> None:
     for i in range(300):
         seen = spread(i % 11, one.current)
         assert one.look(seen) == two.look(seen)
+
+
+def test_a_pod_that_serves_and_says_that_it_holds_no_token_is_not_divided_by() -> None:
+    empty = load(3, capacity_tokens=0, tokens_held=0, mean_prompt=0, mean_output=0)
+    decision = Course(current=1).look([PodReport(uid="pod-0", load=empty)])
+    assert decision.reason is DecisionReason.METRICS_UNAVAILABLE
