@@ -18,7 +18,7 @@ from llm_operator.api.llmdeployment import parse_llmdeployment
 from llm_operator.autoscale.signals import PodLoad, PodState
 from llm_operator.reconcile.actions import Apply, Cost, Delete, Drain, Plan, Undrain, Write
 from llm_operator.reconcile.plan import plan
-from llm_operator.reconcile.pods import DELETION_COST, deletion_cost, has_been_ready
+from llm_operator.reconcile.pods import DELETION_COST, deletion_cost, has_been_ready, node_of
 from llm_operator.reconcile.world import World
 from llm_operator.render import labels
 from llm_operator.render.quantity import parse_quantity
@@ -29,9 +29,13 @@ Object = dict[str, Any]
 _NEXT = {PodState.LAME_DUCK: PodState.DRAINING, PodState.DRAINING: PodState.DRAINED}
 
 
-def _rank(pod: Object) -> tuple[bool, bool, int]:
+NODE = "node0"
+
+
+def _rank(pod: Object) -> tuple[bool, bool, bool, int]:
     """What a ReplicaSet takes first."""
-    return (has_been_ready(pod), _is_ready(pod), deletion_cost(pod))
+    is_placed = bool(node_of(pod))
+    return (is_placed, has_been_ready(pod), _is_ready(pod), deletion_cost(pod))
 
 
 class KilledError(Exception):
@@ -59,6 +63,20 @@ class SimulatedCluster:
     """What pods that were asked to drain do now, by uid."""
     deaf: set[str] = field(default_factory=set)
     """Uids of pods that do not answer on their control port."""
+    requests: dict[str, int] = field(default_factory=dict)
+    """Requests that pods work on, by uid; a drain waits for them."""
+    cut_off: dict[str, int] = field(default_factory=dict)
+    """Requests that the limit of a drain has ended, by uid."""
+    lies: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Figures that pods invent, by uid."""
+    room: int = 10_000
+    """Runtime pods that nodes take."""
+    quota: int = 10_000
+    """Runtime pods that the API server makes."""
+    startup: int = 2
+    """Steps from a pod's node to its first answer."""
+    lost: set[str] = field(default_factory=set)
+    """Nodes that are gone: their pods neither answer nor end."""
     around: dict[str, Any] = field(default_factory=dict)
     """Further fields of the World: decision, activation, leaving_nodes…"""
     cut: int = 0
@@ -84,7 +102,10 @@ class SimulatedCluster:
         """What the pods that have started say."""
         started = (pod["metadata"]["uid"] for pod in self._runtime_pods() if has_been_ready(pod))
         return {
-            uid: worlds.load(state=self.drains.get(uid, PodState.SERVING))
+            uid: replace(
+                worlds.load(self.requests.get(uid, 0), self.drains.get(uid, PodState.SERVING)),
+                **{"cut_off": self.cut_off.get(uid, 0), **self.lies.get(uid, {})},
+            )
             for uid in started
             if uid not in self.deaf
         }
@@ -228,13 +249,42 @@ class SimulatedCluster:
 
     def _run(self, pod: Object) -> None:
         metadata = pod["metadata"]
-        metadata["age"] = min(metadata["age"] + 1, 10)
+        is_runtime = metadata["labels"][labels.COMPONENT] == "runtime"
+        if node_of(pod) in self.lost or (is_runtime and not self._place(pod)):
+            return
+        metadata["age"] = min(metadata["age"] + 1, max(10, self.startup))
         if "deletionTimestamp" in metadata and metadata["age"] > 2:
             self.pods.pop(metadata["name"], None)
-        elif metadata["labels"][labels.COMPONENT] == "export":
+        elif not is_runtime:
             self._run_export(pod)
-        elif metadata["age"] >= 2 and metadata["labels"][labels.REVISION] not in self.broken:
+        elif self._has_loaded(pod):
             self._serve(pod)
+
+    def _has_loaded(self, pod: Object) -> bool:
+        metadata = pod["metadata"]
+        is_broken = metadata["labels"][labels.REVISION] in self.broken
+        return metadata["age"] >= self.startup and not is_broken
+
+    def _place(self, pod: Object) -> bool:
+        """What the scheduler does. Whether the pod has a node."""
+        if node_of(pod) or "deletionTimestamp" in pod["metadata"]:
+            return True
+        if sum(node_of(other) == NODE for other in self._runtime_pods()) < self.room:
+            pod["spec"], pod["status"] = {"nodeName": NODE}, {}
+            return True
+        condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
+        known = pod["status"].get("conditions", [{"lastTransitionTime": timestamp(self.now)}])
+        condition["lastTransitionTime"] = known[0]["lastTransitionTime"]
+        pod["status"] = {"phase": "Pending", "conditions": [condition]}
+        return False
+
+    def lose(self, node: str) -> None:
+        """A node goes away: its pods are marked, and then nothing is heard of them."""
+        self.lost.add(node)
+        for pod in self._runtime_pods():
+            if node_of(pod) == node:
+                pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+                self.deaf.add(pod["metadata"]["uid"])
 
     def _serve(self, pod: Object) -> None:
         """A pod's own life: a drain takes its steps, and readiness follows."""
@@ -243,7 +293,8 @@ class SimulatedCluster:
         is_ready = "True" if state is PodState.SERVING else "False"
         pod["status"]["conditions"] = [{"type": "Ready", "status": is_ready}]
         pod["status"]["containerStatuses"] = [{"name": "runtime", "started": True}]
-        self.drains[uid] = _NEXT.get(state, state)
+        if state is not PodState.DRAINING or not self.requests.get(uid):
+            self.drains[uid] = _NEXT.get(state, state)
 
     def _run_export(self, pod: Object) -> None:
         if pod["metadata"]["age"] != 3 or "phase" in pod["status"]:
@@ -269,7 +320,8 @@ class SimulatedCluster:
         hash8 = deployment["metadata"]["labels"][labels.REVISION]
         pods = list(self._runtime_pods(hash8))
         wanted = deployment["spec"]["replicas"]
-        for _ in range(wanted - len(pods)):
+        allowed = max(0, self.quota - len(list(self._runtime_pods())))
+        for _ in range(min(wanted - len(pods), allowed)):
             self._start(deployment, deployment["spec"]["template"]["metadata"]["labels"])
         for pod in sorted(pods, key=_rank)[: max(0, len(pods) - wanted)]:
             state = self.drains.get(pod["metadata"]["uid"], PodState.SERVING)
@@ -282,6 +334,13 @@ class SimulatedCluster:
             "readyReplicas": ready,
             "availableReplicas": ready,
         }
+        if wanted - len(pods) > allowed:
+            refused = {
+                "type": "ReplicaFailure",
+                "status": "True",
+                "message": "exceeded quota: gpus",
+            }
+            deployment["status"]["conditions"] = [refused]
 
     def _control_job(self, job: Object) -> None:
         uid = job["metadata"]["uid"]

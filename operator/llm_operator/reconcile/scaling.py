@@ -44,7 +44,7 @@ class Scaling:
         subject = Subject(
             autoscaling,
             Limits(capacity_timeout=float(deployment.spec.rollout.capacity_timeout_seconds)),
-            _standing(world, deployment.spec),
+            standing_of(world, deployment.spec),
         )
         return replace(
             world,
@@ -121,7 +121,8 @@ def _listens(pod: Manifest) -> bool:
     return bool(status.get("podIP")) and status.get("phase") == "Running" and not is_export
 
 
-def _standing(world: World, spec: LLMDeploymentSpec) -> Standing:
+def standing_of(world: World, spec: LLMDeploymentSpec) -> Standing:
+    """What the autoscaler has to know of an LLMDeployment besides loads and pods."""
     deployments = live_deployments(world)
     return Standing(
         current=_current(world.deployment, spec),
