@@ -6,7 +6,7 @@ keep.
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,6 +19,7 @@ from llm_operator.kube.errors import ForbiddenError
 from llm_operator.kube.request import Selection
 from llm_operator.kube.resources import BY_KIND, LLM_DEPLOYMENT, NEWS
 from llm_operator.kube.store import DEPLOYMENT_LABEL, Key
+from llm_operator.reconcile import cluster_autoscaler
 from llm_operator.reconcile.caches import Caches
 from llm_operator.reconcile.pods import unschedulable_message
 from llm_operator.reconcile.scaling import Scaling
@@ -31,8 +32,6 @@ from llm_operator.reconcile.world import (
 )
 
 COMPONENT_LABEL = "app.kubernetes.io/component"
-NO_SCALE_UP = "reason=NotTriggerScaleUp,involvedObject.kind=Pod"
-"""What Kubernetes' cluster autoscaler tells of a pod that it can find no node group for."""
 
 
 def utc_now() -> datetime:
@@ -81,10 +80,15 @@ class Observer:
         if not waiting:
             return False
         try:
-            said = await self.client.list(Selection(NEWS, key.namespace, fields=NO_SCALE_UP))
+            no = await self._said(key, cluster_autoscaler.NO, waiting)
+            yes = await self._said(key, cluster_autoscaler.YES, waiting) if no else ()
         except ForbiddenError:
             return False  # a namespace whose events are not ours to read
-        return any(event["involvedObject"].get("uid") in waiting for event in said.items)
+        return cluster_autoscaler.has_refused(no, yes)
+
+    async def _said(self, key: Key, fields: str, waiting: Set[str]) -> tuple[Manifest, ...]:
+        said = await self.client.list(Selection(NEWS, key.namespace, fields=fields))
+        return cluster_autoscaler.concerning(said.items, waiting)
 
     async def with_strangers(self, world: World, creations: Sequence[Manifest]) -> World:
         """The World with what stands where these objects are to be made. Asked only before

@@ -3,9 +3,13 @@
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import pytest
+
 from llm_operator.control.authority import Authority
 from llm_operator.control.progress import Progress, ProgressClient
-from llm_operator.kube.client import KubeClient
+from llm_operator.kube.client import KubeClient, Listing
+from llm_operator.kube.errors import answered
+from llm_operator.kube.request import Selection
 from llm_operator.kube.resources import Resource
 from llm_operator.kube.store import Key
 from llm_operator.reconcile.caches import Caches
@@ -27,9 +31,19 @@ class Surroundings:
     progress: Progress | None = None
     asked: list[str] = field(default_factory=list)
     left: list[Key] = field(default_factory=list)
+    events: list[dict[str, Any]] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
+    is_forbidden: bool = False
 
     async def get(self, resource: Resource, _namespace: str, name: str) -> dict[str, Any] | None:
         return self.objects.get((resource.kind, name))
+
+    async def list(self, what: Selection) -> Listing:
+        self.listed.append(str(what.fields))
+        reason = str(what.fields).partition(",")[0].removeprefix("reason=")
+        if self.is_forbidden:
+            raise answered(403, {"message": "events are not yours"})
+        return Listing(tuple(e for e in self.events if e["reason"] == reason), "1")
 
     async def known(self) -> tuple[str, dict[str, Any]] | None:
         return self.authority
@@ -149,3 +163,53 @@ async def test_of_what_stands_in_the_way_ours_are_children_and_the_rest_stranger
     world = await an_observer(around).with_strangers(worlds.world(), wanted)
     assert world.children == (ours,)
     assert world.strangers == (theirs,)
+
+
+def without_a_node(uid: str = "waits") -> dict[str, Any]:
+    pod = a_pod(uid, "Pending", "")
+    condition = {"type": "PodScheduled", "status": "False", "message": "no node fits"}
+    pod["metadata"]["labels"] = {**LABELS, "app.kubernetes.io/component": "runtime"}
+    pod["metadata"]["uid"], pod["status"]["conditions"] = uid, [condition]
+    return pod
+
+
+def said(reason: str, minute: int, uid: str = "waits", **form: Any) -> dict[str, Any]:
+    """An Event of the cluster autoscaler."""
+    told = form or {"lastTimestamp": f"2027-01-01T11:{minute:02}:00Z"}
+    return {"reason": reason, "involvedObject": {"uid": uid}, "metadata": {}, **told}
+
+
+NO, YES = "NotTriggerScaleUp", "TriggeredScaleUp"
+TOLD_LATER = {"eventTime": "2027-01-01T11:00:00.5Z", "series": {"lastObservedTime": "2027-01-02"}}
+
+
+@pytest.mark.parametrize(
+    ("events", "is_refused"),
+    [
+        ([], False),
+        ([said(NO, 1)], True),
+        ([said(NO, 1, uid="another")], False),
+        ([said(YES, 1)], False),
+        ([said(NO, 1), said(YES, 2)], False),
+        ([said(YES, 1), said(NO, 2)], True),
+        ([said(NO, 1), said(YES, 2), said(NO, 3)], True),
+        ([said(NO, 2), said(YES, 2)], False),
+        ([said(NO, 0, **TOLD_LATER), said(YES, 2)], True),
+    ],
+)
+async def test_the_last_word_of_a_cluster_autoscaler_on_a_pod_that_waits_counts(
+    events: list[dict[str, Any]], is_refused: bool
+) -> None:
+    world = await observed(with_object(events=events), without_a_node())
+    assert world.is_scale_up_refused is is_refused
+
+
+async def test_while_every_pod_has_a_node_nobody_is_asked_for_events() -> None:
+    around = with_object(events=[said(NO, 1)])
+    world = await observed(around, a_pod("runs", "Running"))
+    assert (world.is_scale_up_refused, around.listed) == (False, [])
+
+
+async def test_events_that_are_not_ours_to_read_refuse_nothing() -> None:
+    world = await observed(with_object(is_forbidden=True), without_a_node())
+    assert not world.is_scale_up_refused
