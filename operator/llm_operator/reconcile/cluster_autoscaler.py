@@ -1,4 +1,4 @@
-"""What Kubernetes' cluster autoscaler says of pods that wait for a node, read off its Events. Pure."""
+"""What Kubernetes' cluster autoscaler says of pods that wait for a node, by its Events. Pure."""
 
 from collections.abc import Iterable, Set
 

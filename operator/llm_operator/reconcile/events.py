@@ -107,18 +107,22 @@ def _of_scale(before: Stored, after: Stored) -> Iterator[Event]:
         name = "ScaledToZero"
     elif _is_zero_by_itself(before) and old == 0:
         name = "Activated"
-    yield Event("Normal", name, f"from {old} to {new} replicas{_why(after)}", action="Scale")
+    yield Event("Normal", name, _scale_sentence(old, new, after), action="Scale")
 
 
 def _is_zero_by_itself(status: Stored) -> bool:
     return (status.get("autoscaling") or {}).get("desiredReplicas") == 0
 
 
-def _why(after: Stored) -> str:
+def _scale_sentence(old: int, new: int, after: Stored) -> str:
+    """The autoscaler's own sentence, if it is about this step: it may have gone on since."""
     scaling = after.get("autoscaling") or {}
-    if scaling.get("desiredReplicas") != after.get("desiredReplicas"):
-        return " by the spec"
-    return f": {scaling.get('message')} ({scaling.get('reason')})"
+    if scaling.get("desiredReplicas") != new:
+        return f"Scaled from {old} to {new} pods: the spec asks for it."
+    latest = next(iter(scaling.get("history") or ()), {})
+    if (latest.get("from"), latest.get("to")) == (old, new):
+        return str(latest["message"])
+    return f"Scaled from {old} to {new} pods, the number that the autoscaler wants."
 
 
 def _of_autoscaling(before: Stored, after: Stored) -> Iterator[Event]:
@@ -129,6 +133,8 @@ def _of_autoscaling(before: Stored, after: Stored) -> Iterator[Event]:
         yield _warning("ConflictDetected", changed)
     elif changed["reason"] in (Reason.METRICS_UNAVAILABLE, Reason.CAPACITY_LIMITED):
         yield _warning("AutoscalingLimited", changed)
+    elif changed["reason"] == Reason.AT_MAXIMUM:
+        yield Event("Normal", "AutoscalingLimited", f"{changed['reason']}: {changed['message']}")
 
 
 def _of_writes(world: World, writes: tuple[Write, ...]) -> Iterator[Event]:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from llm_operator.api.conditions import ConditionType, Reason
+from llm_operator.autoscale.decision import DecisionReason
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "status.md").read_text()
@@ -31,6 +32,10 @@ def test_every_condition_is_explained_once() -> None:
 
 def test_every_reason_is_explained_once() -> None:
     assert sorted(told("Reasons")) == sorted(Reason)
+
+
+def test_every_reason_of_the_number_of_pods_is_explained_once() -> None:
+    assert sorted(told("Reasons of the number of pods")) == sorted(DecisionReason)
 
 
 def test_every_event_is_explained_once() -> None:

@@ -94,6 +94,33 @@ def test_the_autoscalers_number_is_what_runs_and_spec_replicas_stays() -> None:
     ]
 
 
+def test_a_step_of_the_autoscaler_is_told_in_its_own_sentence() -> None:
+    cluster = a_cluster(1, {"maxReplicas": 4})
+    sentence = "Scaled from 1 to 3 pods: 12 requests wait."
+    decide(cluster, 3, reason=DecisionReason.BURST, message=sentence)
+    told = [(event.reason, event.message) for event in cluster.reconcile().events]
+    assert told == [("ScaledUp", sentence)]
+    cluster.edit(suspend=True)
+    told = [(event.reason, event.message) for event in cluster.reconcile().events]
+    assert told == [("ScaledDown", "Scaled from 3 to 0 pods: the spec asks for it.")]
+
+
+@pytest.mark.parametrize(
+    ("reason", "kind"),
+    [
+        ("AtMaximum", "Normal"),
+        ("CapacityLimited", "Warning"),
+        ("MetricsUnavailable", "Warning"),
+    ],
+)
+def test_what_limits_the_autoscaler_is_told_once(reason: str, kind: str) -> None:
+    cluster = a_cluster(1, {"maxReplicas": 4})
+    limited = Condition(reason != "MetricsUnavailable", ConditionReason(reason))
+    decide(cluster, 1, condition=limited, reason=DecisionReason(reason), message="limited.")
+    told = [event for _ in range(3) for event in cluster.reconcile().events]
+    assert [(event.type, event.reason) for event in told] == [(kind, "AutoscalingLimited")]
+
+
 def test_figures_that_move_write_nothing_while_the_number_stays() -> None:
     cluster = a_cluster(1, {"maxReplicas": 4})
     decide(cluster, 1, message="another sentence", inputs={"demand": "17"})

@@ -513,7 +513,10 @@ def test_scaling_is_told_from_and_to() -> None:
     found = serving()
     found.edit(replicas=3)
     (event,) = found.reconcile().events
-    assert (event.reason, event.message) == ("ScaledUp", "from 1 to 3 replicas by the spec")
+    assert (event.reason, event.message) == (
+        "ScaledUp",
+        "Scaled from 1 to 3 pods: the spec asks for it.",
+    )
 
 
 def test_equal_failures_are_told_in_equal_words() -> None:
