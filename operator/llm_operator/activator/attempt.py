@@ -9,6 +9,7 @@ from typing import Any
 import grpc
 import grpc.aio
 
+from llm_operator.activator import refusals
 from llm_operator.activator.inbox import Inbox
 from llm_operator.activator.metadata import Pairs, passed_on
 from llm_operator.activator.pods import Pod
@@ -16,7 +17,7 @@ from llm_operator.activator.rpc import EOF, ClientCall, Context
 from llm_operator.activator.verdict import Status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Incoming:
     """A client's call. `metadata` is what a pod gets of the client's."""
 
@@ -24,6 +25,13 @@ class Incoming:
     context: Context
     inbox: Inbox
     metadata: Pairs
+    call: ClientCall | None = None
+    """The call to a pod that goes on or was the last one."""
+
+    def break_off(self) -> None:
+        """Ends the call to the pod; the client's goes on."""
+        if self.call is not None:
+            self.call.cancel()
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +48,16 @@ async def attempt(incoming: Incoming, pod: Pod) -> Outcome:
     call: ClientCall = pod.open(incoming.method)(
         metadata=incoming.metadata, timeout=incoming.context.time_remaining()
     )
+    incoming.call = call
     sending = asyncio.create_task(_send(incoming.inbox, call))
     try:
         is_begun = await _answer(incoming, call)
         is_untouched = not is_begun and incoming.inbox.is_whole
         return Outcome(await _status(call), is_untouched)
+    except asyncio.CancelledError:
+        if _is_cancelled():
+            raise  # by the client
+        return Outcome(refusals.BROKEN_OFF, is_untouched=False)
     finally:
         call.cancel()
         sending.cancel()
@@ -75,6 +88,11 @@ async def _answer(incoming: Incoming, call: ClientCall) -> bool:
     except grpc.aio.AioRpcError:
         return is_begun  # `_status` has it
     return is_begun
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 async def _status(call: ClientCall) -> Status:

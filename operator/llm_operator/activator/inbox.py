@@ -14,12 +14,19 @@ methods; who streams its request is stopped by flow control."""
 class Inbox:
     """The messages of one call, from `read` (a servicer context's).
 
-    `took` is told the size of each message as it is read; it may raise to stop the reading.
+    took: is told the size of each message as it is read; False refuses it and ends the reading.
+    gave: is told the size of what is not kept any more.
     """
 
-    def __init__(self, read: Callable[[], Awaitable[Any]], took: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        read: Callable[[], Awaitable[Any]],
+        took: Callable[[int], bool],
+        gave: Callable[[int], None],
+    ) -> None:
         self._read = read
         self._took = took
+        self._gave = gave
         self._messages: list[bytes] = []
         self._dropped = 0
         self._sent = 0
@@ -27,20 +34,20 @@ class Inbox:
         self._is_ended = False
         self._news = asyncio.Event()
         self._room = asyncio.Event()
-        self.size = 0
 
     @property
     def is_whole(self) -> bool:
-        """Whether all of the request is here, so that another pod can get it too."""
-        return self._is_ended and self._dropped == 0 and not self._is_released
+        """Whether all that came of the request is still here, so that another pod can get it too;
+        what is still to come, it gets as well."""
+        return self._dropped == 0 and not self._is_released
 
     async def fill(self) -> None:
         """Reads until the request has ended; never more than `KEPT` messages ahead."""
         while (message := await self._read()) is not EOF:
+            if not self._took(len(message)):
+                return
             self._messages.append(message)
-            self.size += len(message)
             self._news.set()
-            self._took(len(message))
             while len(self._messages) >= KEPT:
                 self._room.clear()
                 await self._room.wait()
@@ -54,11 +61,11 @@ class Inbox:
             while self._sent < self._dropped + len(self._messages):
                 await call.write(self._messages[self._sent - self._dropped])
                 self._sent += 1
+            if self._is_released or (not self._is_ended and len(self._messages) >= KEPT):
+                self._drop()
             if self._is_ended:
                 await call.done_writing()
                 return
-            if self._is_released or len(self._messages) >= KEPT:
-                self._drop()
             self._news.clear()
             await self._news.wait()
 
@@ -68,6 +75,11 @@ class Inbox:
         self._drop()
 
     def _drop(self) -> None:
-        del self._messages[: self._sent - self._dropped]
+        count = self._sent - self._dropped
+        if count <= 0:
+            return
+        size = sum(len(message) for message in self._messages[:count])
+        del self._messages[:count]
         self._dropped = self._sent
+        self._gave(size)
         self._room.set()

@@ -1,5 +1,6 @@
 """Which metadata goes on to the other side. Everything does but what belongs to one connection."""
 
+import re
 from collections.abc import Iterable
 
 Pairs = tuple[tuple[str, str | bytes], ...]
@@ -25,6 +26,8 @@ _OF_A_CONNECTION = frozenset(
 _RESERVED = "grpc-"
 _PASSED = frozenset({"grpc-status-details-bin", RETRY_HINT, "grpc-trace-bin", "grpc-tags-bin"})
 """What applications may set of the protocol's own names."""
+_NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
+_LARGEST_HINT = 2**31 - 1
 
 
 def passed_on(metadata: Iterable[tuple[str, str | bytes]] | None) -> Pairs:
@@ -41,12 +44,12 @@ def _is_passed(key: str) -> bool:
 def retry_hint(trailers: Iterable[tuple[str, str | bytes]]) -> int | None:
     """Milliseconds that a server asks to wait before another try; None where it says nothing.
 
-    Negative: it asks for no other try, as does a value that is no number.
+    Negative: it asks for no other try, as does, for gRPC too, a value that is no 32-bit number.
     """
     values = [value for key, value in trailers if key == RETRY_HINT]
     if not values:
         return None
-    try:
-        return int(values[-1])
-    except ValueError:
+    text = values[-1]
+    if not isinstance(text, str) or not _NUMBER.fullmatch(text):
         return -1
+    return int(text) if int(text) <= _LARGEST_HINT else -1

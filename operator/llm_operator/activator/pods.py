@@ -84,9 +84,13 @@ class Pods:
         wanted = set(addresses)
         for address in wanted - set(self._pods):
             self._add(address)
+        is_back = False
         for address, pod in list(self._pods.items()):
+            is_back |= pod.is_leaving and pod.is_connected and address in wanted
             pod.is_leaving = address not in wanted
             self._let_go(pod)
+        if is_back:
+            self.connected()
 
     def pick(self, avoided: Collection[Pod]) -> Pod | None:
         """The pod for the next call: connected, none of `avoided`, with the fewest calls."""

@@ -12,7 +12,7 @@ RETRY_MILLISECONDS = 5000
 _SHORT_OF = {
     Shortage.CALLS: "as many calls wait as may",
     Shortage.BYTES: "the waiting calls hold as many bytes as they may",
-    Shortage.TOTAL_BYTES: "the waiting calls of all models hold as many bytes as they may",
+    Shortage.TOTAL_BYTES: "the calls of all models take as many bytes as they may",
 }
 
 
@@ -20,7 +20,7 @@ def full(shortage: Shortage) -> Status:
     """A bound of holding is reached."""
     return Status(
         grpc.StatusCode.RESOURCE_EXHAUSTED,
-        f"No pod is ready and {_SHORT_OF[shortage]}: retry in {RETRY_MILLISECONDS} ms",
+        f"No pod can have it yet and {_SHORT_OF[shortage]}: retry in {RETRY_MILLISECONDS} ms",
         ((RETRY_HINT, str(RETRY_MILLISECONDS)),),
     )
 
@@ -33,5 +33,6 @@ def waited(seconds: float) -> Status:
     )
 
 
+BROKEN_OFF = Status(grpc.StatusCode.UNAVAILABLE, "The call to the pod was broken off: retry")
 LEAVING = Status(grpc.StatusCode.UNAVAILABLE, "The activator pod ends: retry")
 GONE = Status(grpc.StatusCode.UNAVAILABLE, "Nothing serves here any more: retry")

@@ -14,7 +14,7 @@ from llm_operator.activator.inbox import Inbox
 from llm_operator.activator.line import Line
 from llm_operator.activator.metadata import passed_on
 from llm_operator.activator.pods import MESSAGE_BYTES, Pod, Pods
-from llm_operator.activator.room import Memory, Room, Shortage
+from llm_operator.activator.room import Claim, Memory, Room
 from llm_operator.activator.rpc import Context
 from llm_operator.activator.target import Limits, Target
 from llm_operator.activator.verdict import Status, TryAgain, verdict
@@ -37,16 +37,20 @@ class _Visit:
     number: int
     hold_until: float
     incoming: Incoming
+    claim: Claim
     avoided: dict[Pod, float] = field(default_factory=dict)
     """Pods that broke it off or were full, and until when (loop time) they are left alone."""
-    tries: int = 0
+    broken: int = 0
     last: Status | None = None
-    charged: int | None = None
-    """Bytes that are counted for it while it is held; None while it is not."""
-    shortage: Shortage | None = None
 
     def avoided_at(self, now: float) -> set[Pod]:
         return {pod for pod, until in self.avoided.items() if until > now}
+
+    @property
+    def refusal(self) -> tuple[Status, str] | None:
+        """Why it cannot stay; None while it can."""
+        shortage = self.claim.shortage
+        return None if shortage is None else (self.last or refusals.full(shortage), "refused")
 
     def look_again(self, now: float) -> float:
         """Loop time at which a pod may be tried that is left alone now, or the hold ends."""
@@ -72,7 +76,7 @@ class Served:
     _farewell: Status | None = None
 
     def __post_init__(self) -> None:
-        self.room = Room(memory=self.memory)
+        self.room = Room()
         self.pods = Pods(self._line.move, self.message_bytes)
 
     @property
@@ -103,35 +107,53 @@ class Served:
         finally:
             self.meter.finished(result)
             filling.cancel()
+            visit.claim.close()
             await asyncio.wait({filling})
 
     def _visit(self, method: str, context: Context) -> _Visit:
-        def took(size: int) -> None:
-            self._charge(visit, size)
+        claim = Claim(self.memory, self.room)
+        claim.open()
+
+        def took(size: int) -> bool:
+            return claim.add(size) or self._end(visit)
 
         metadata = passed_on(context.invocation_metadata())
-        incoming = Incoming(method, context, Inbox(context.read, took), metadata)
+        incoming = Incoming(method, context, Inbox(context.read, took, claim.drop), metadata)
         until = asyncio.get_running_loop().time() + self._limits.seconds
-        visit = _Visit(next(self._numbers), until, incoming)
+        visit = _Visit(next(self._numbers), until, incoming, claim)
         return visit
+
+    def _end(self, visit: _Visit) -> bool:
+        """What comes of the request cannot be kept: wherever the call is, it ends. Gives False."""
+        self._line.call(visit.number)
+        visit.incoming.break_off()
+        return False
 
     async def _answer(self, visit: _Visit) -> tuple[Status, str]:
         """The status for the client and the name of the result."""
-        while True:
+        while (refusal := visit.refusal) is None:
             now = asyncio.get_running_loop().time()
             pod = self.pods.pick(visit.avoided_at(now))
             if pod is None:
-                refusal = await self._hold(visit)
-                if refusal is not None:
-                    return refusal
+                end = await self._hold(visit)
+                if end is not None:
+                    return end
                 continue
             outcome = await self._forward(visit, pod)
-            visit.tries += 1
-            next_step = verdict(outcome.status, visit.tries, is_untouched=outcome.is_untouched)
+            if visit.claim.shortage is not None:
+                continue
+            now = asyncio.get_running_loop().time()
+            next_step = verdict(
+                outcome.status,
+                visit.broken,
+                is_untouched=outcome.is_untouched,
+                is_late=now >= visit.hold_until,
+            )
             if not isinstance(next_step, TryAgain):
                 return outcome.status, "passed_on"
-            now = asyncio.get_running_loop().time()
-            visit.avoided[pod], visit.last = now + next_step.seconds, outcome.status
+            visit.broken, visit.last = next_step.broken, outcome.status
+            visit.avoided[pod] = now + next_step.seconds
+        return refusal
 
     async def _forward(self, visit: _Visit, pod: Pod) -> Outcome:
         pod.calls += 1
@@ -146,26 +168,20 @@ class Served:
 
     async def _hold(self, visit: _Visit) -> tuple[Status, str] | None:
         """Returns None when a pod can have the call, else why the client's wait is over."""
-        size = visit.incoming.inbox.size
-        shortage = self.room.enter(size)
-        if shortage is not None:
-            return visit.last or refusals.full(shortage), "refused"
-        visit.charged = size
+        if not visit.claim.hold():
+            return visit.refusal
         began = asyncio.get_running_loop().time()
         self.changed(self.room.calls == 1)
         try:
             return await self._wait(visit)
         finally:
-            self.room.leave(visit.charged)
-            visit.charged = None
+            visit.claim.go_on()
             self.meter.was_held(asyncio.get_running_loop().time() - began)
             self.changed(False)
 
     async def _wait(self, visit: _Visit) -> tuple[Status, str] | None:
         clock = asyncio.get_running_loop().time
-        while True:
-            if visit.shortage is not None:
-                return refusals.full(visit.shortage), "refused"
+        while (refusal := visit.refusal) is None:
             now = clock()
             if self.pods.pick(visit.avoided_at(now)) is not None:
                 return None
@@ -174,16 +190,7 @@ class Served:
             if now >= visit.hold_until:
                 return visit.last or refusals.waited(self._limits.seconds), "timed_out"
             await self._line.wait(visit.number, visit.look_again(now) - now)
-
-    def _charge(self, visit: _Visit, size: int) -> None:
-        """Counts what a held call's request grows by; the call ends where there is no room."""
-        if visit.charged is None:
-            return
-        visit.shortage = self.room.grow(size)
-        if visit.shortage is None:
-            visit.charged += size
-        else:
-            self._line.call(visit.number)
+        return refusal
 
 
 def _finish(context: Context, status: Status) -> None:

@@ -1,11 +1,13 @@
 """Calls that no pod can have yet: held, in order, within bounds, and for no longer than asked."""
 
 import asyncio
+from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
 
+from llm_operator.activator.room import CALL_BYTES
 from llm_operator.activator.target import Limits
 from support.activation import Activation, ask, plain, until
 from support.scripted_pod import Failure
@@ -236,3 +238,112 @@ async def test_a_server_that_asks_for_no_other_try_gets_none(activation: Activat
 
     assert code is grpc.StatusCode.UNAVAILABLE
     assert len(pod.prompts) == 1
+
+
+async def test_a_pod_that_asks_for_no_pause_is_not_asked_in_a_loop_and_not_for_ever(
+    activation: Activation,
+) -> None:
+    pod = await activation.pod()
+    now = (("grpc-retry-pushback-ms", "0"),)
+    pod.failures = [Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", now)]
+    await activation.show(pod, limits=Limits(seconds=0.5))
+
+    code, details = await ended(activation.client().Generate(ask("a")))
+
+    assert (code, details) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "full")
+    assert 2 <= len(pod.prompts) <= 12
+
+
+async def test_a_full_queue_costs_a_call_none_of_its_tries(activation: Activation) -> None:
+    pod = await activation.pod()
+    hint = (("grpc-retry-pushback-ms", "1"),)
+    pod.failures = [
+        Failure(grpc.StatusCode.RESOURCE_EXHAUSTED, "full", hint, times=6),
+        Failure(grpc.StatusCode.UNAVAILABLE, times=1),
+    ]
+    await activation.show(pod)
+
+    assert (await activation.client().Generate(ask("a"), timeout=10)).text == "a"
+
+
+async def test_what_is_held_goes_to_a_pod_that_is_ready_again(activation: Activation) -> None:
+    """It was kept for a stream that it still answers, so its connection never came up anew."""
+    pod = await activation.pod()
+    pod.gate.clear()
+    await activation.show(pod)
+    stream = activation.client().GenerateStream(ask("a"), timeout=10)
+    await stream.read()
+    await activation.show()
+    call = activation.client().Generate(ask("b"), timeout=10)
+    await activation.until_held(1)
+
+    await activation.show(pod)
+    pod.gate.set()
+
+    assert (await call).text == "b"
+
+
+async def test_requests_that_a_pod_leaves_unanswered_are_bounded_too(
+    activation: Activation,
+) -> None:
+    """A pod that hangs takes all it is given: what is kept for another try fills the memory."""
+    activation.memory.limit = 2_500_000
+    came, gate = 0, asyncio.Event()
+
+    async def hang(request: bytes, _context: Any) -> bytes:
+        nonlocal came
+        came += 1
+        await gate.wait()
+        return request
+
+    await activation.show(await activation.generic_pod(grpc.unary_unary_rpc_method_handler(hang)))
+    ask_for = activation.channel().unary_unary("/any.Service/Any")
+    running = [ask_for(b"x" * 1_000_000, timeout=20) for _ in range(2)]
+    await until(lambda: came == 2)
+
+    code, details = await ended(ask_for(b"y" * 1_000_000, timeout=20))
+
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert "bytes" in details
+    assert activation.memory.used <= activation.memory.limit
+    gate.set()
+    for call in running:
+        assert len(await call) == 1_000_000
+    await until(lambda: activation.memory.used == 0)
+
+
+async def test_calls_without_a_byte_are_bounded_by_the_memory_too(activation: Activation) -> None:
+    activation.memory.limit = 3 * CALL_BYTES
+    call = activation.channel().stream_stream("/any.Service/Any")
+    held = [call(timeout=10) for _ in range(3)]
+    await activation.until_held(3)
+
+    code, _ = await ended(activation.client().Generate(ask(""), timeout=10))
+
+    assert code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    for each in held:
+        each.cancel()
+    await until(lambda: activation.memory.used == 0)
+
+
+async def test_a_call_that_is_broken_off_before_its_request_has_ended_goes_to_another_pod(
+    activation: Activation,
+) -> None:
+    async def refuse(_requests: Any, context: Any) -> Any:
+        await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
+        yield b""
+
+    async def join(requests: Any, _context: Any) -> Any:
+        yield b"".join([message async for message in requests])
+
+    broken = await activation.generic_pod(grpc.stream_stream_rpc_method_handler(refuse))
+    good = await activation.generic_pod(grpc.stream_stream_rpc_method_handler(join))
+    await activation.show(broken)
+    call = activation.channel().stream_stream("/any.Service/Any")(timeout=10)
+    await call.write(b"one")
+    await until(lambda: activation.holding.bytes == 3)
+
+    await activation.show(broken, good)
+    await call.done_writing()
+
+    assert await call.read() == b"one"
