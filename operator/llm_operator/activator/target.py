@@ -4,6 +4,7 @@ Pure. The operator's slices (label `llm-operator.dev/activator`) tell the port a
 holding, those that Kubernetes keeps for the Service tell the pods.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,13 @@ PORT_NAME = "grpc"
 FIRST_PORT = 20_000
 LAST_PORT = 29_999
 """Ports of LLMDeployments; the NetworkPolicy of the chart opens these."""
+
+LONGEST_HOLD_SECONDS = 3600
+MOST_HELD = 10_000
+"""The CRD's own bounds; a slice that asks for more was not written by the operator."""
+
+_NUMBER = re.compile(r"[0-9]{1,9}", re.ASCII)
+"""No longer: Python refuses to read very long ones, with an error that would end the process."""
 
 Json = Mapping[str, Any]
 
@@ -82,11 +90,10 @@ def _limits(found: Json) -> Limits:
     """The annotations; what is missing or no number has its default."""
     annotations = found["metadata"].get("annotations") or {}
     default = Limits()
-    return Limits(
-        seconds=float(_whole(annotations.get(HOLD_SECONDS)) or default.seconds),
-        calls=_whole(annotations.get(HELD_CALLS)) or default.calls,
-    )
+    seconds = _whole(annotations.get(HOLD_SECONDS)) or default.seconds
+    calls = _whole(annotations.get(HELD_CALLS)) or default.calls
+    return Limits(float(min(seconds, LONGEST_HOLD_SECONDS)), min(calls, MOST_HELD))
 
 
 def _whole(text: object) -> int | None:
-    return int(text) if isinstance(text, str) and text.isascii() and text.isdecimal() else None
+    return int(text) if isinstance(text, str) and _NUMBER.fullmatch(text) else None
