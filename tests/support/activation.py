@@ -101,13 +101,10 @@ class Activation:
         self.board.touched(KEY)
         assert await self.board.settle()
 
-    def channel(self, port: int | None = None, *, retries: bool = False) -> Any:
-        """A client's own connection. `retries` as by default: gRPC sends a call again that a
-        connection's end kept from the server; without them each call is told what became of it."""
-        options = [
-            ("grpc.enable_retries", int(retries)),
-            ("grpc.use_local_subchannel_pool", 1),
-        ]
+    def channel(self, port: int | None = None) -> Any:
+        """A client's own connection. As by default, gRPC sends a call again that the end of a
+        connection kept from the server."""
+        options = [("grpc.use_local_subchannel_pool", 1)]
         channel = grpc.aio.insecure_channel(f"127.0.0.1:{port or self.port}", options=options)
         self.stack.push_async_callback(channel.close, None)
         return channel

@@ -54,6 +54,8 @@ class Board:
     _closing: "dict[asyncio.Task[None], Port]" = field(default_factory=dict)
     _dirty: set[Key] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _contested: frozenset[Key] = frozenset()
+    _is_leaving: bool = False
 
     def touched(self, key: Key) -> None:
         """The slices of this LLMDeployment changed."""
@@ -62,11 +64,9 @@ class Board:
 
     @property
     def is_settled(self) -> bool:
-        """Whether every port that is wanted is open."""
-        return not self._dirty and all(
-            self._opened[port].key == key if port in self._opened else False
-            for key, port in self._wanted.items()
-        )
+        """Whether every port that is wanted is open. One that another LLMDeployment has is: who
+        claims it as well must not make this process unready for all."""
+        return not self._dirty and all(port in self._opened for port in self._wanted.values())
 
     def served(self, key: Key) -> Served | None:
         """The LLMDeployment, while it is served."""
@@ -95,7 +95,12 @@ class Board:
     async def settle(self) -> bool:
         """Makes ports and pods what the slices say. False: a port could not be opened yet."""
         while self._dirty:
-            self._follow(self._dirty.pop())
+            key = self._dirty.pop()
+            self._follow(key)
+            await self._forget(key)
+        return self._is_leaving or await self._settle_ports()
+
+    async def _settle_ports(self) -> bool:
         open_now = {n: each.key for n, each in self._opened.items() if each.retiring is None}
         retiring = {n: each.key for n, each in self._opened.items() if each.retiring is not None}
         todo = changes(open_now, retiring, self._wanted)
@@ -103,13 +108,15 @@ class Board:
             self._keep(number)
         for number in todo.retired:
             self._retire(number)
-        for key in todo.contested:
+        for key in sorted(set(todo.contested) - self._contested):
             logger.warning("Port belongs to another", extra={"llmdeployment": str(key)})
-        are_open = [await self._open(number, key) for number, key in todo.opened]
-        return all(are_open) and not todo.contested
+        self._contested = frozenset(todo.contested)  # looked at again when that port is closed
+        return all([await self._open(number, key) for number, key in todo.opened])
 
     async def aclose(self, grace: float) -> None:
-        """Ends what is held, lets what is forwarded end within `grace` seconds, closes all."""
+        """Ends what is held, lets what is forwarded end within `grace` seconds, closes all. No
+        port is opened any more."""
+        self._is_leaving = True
         for served in self._served.values():
             served.hold_no_more(refusals.LEAVING)
         for opened in self._opened.values():
@@ -131,6 +138,13 @@ class Board:
                 self._served[key] = self._new()
         if key in self._served:
             self._served[key].follow(target)
+            self._give_up(key, target)
+
+    def _give_up(self, key: Key, target: Target) -> None:
+        """Ends what is held where nothing will take it: no port leads here, and there is no pod."""
+        is_open = any(opened.key == key for opened in self._opened.values())
+        if target.port is None and not target.pods and not is_open:
+            self._served[key].hold_no_more(refusals.GONE)
 
     def _new(self) -> Served:
         return Served(
@@ -166,17 +180,17 @@ class Board:
         """Waits until every connection has had its GOAWAY, then closes the port."""
         await asyncio.sleep(self.connections.longest_age)
         del self._opened[opened.port.number]
-        if opened.key not in self._wanted:
-            opened.port.served.hold_no_more(refusals.GONE)
+        self._give_up(opened.key, self.look(opened.key))
         self._wake.set()  # the number is free now
         logger.info("Closes a port", extra={"port": opened.port.number})
         await opened.port.close(LONGEST_CALL_SECONDS)
-        await self._forget(opened)
+        await self._forget(opened.key)
 
-    async def _forget(self, opened: _Opened) -> None:
-        served = opened.port.served
-        is_used = any(each.port.served is served for each in self._opened.values())
-        if is_used or opened.key in self._wanted or not served.is_idle:
+    async def _forget(self, key: Key) -> None:
+        """Drops an LLMDeployment that nothing leads to any more and that has no call."""
+        served = self._served.get(key)
+        is_open = any(opened.key == key for opened in self._opened.values())
+        if served is None or is_open or key in self._wanted or not served.is_idle:
             return
-        self._served.pop(opened.key, None)
+        del self._served[key]
         await served.pods.aclose()
