@@ -27,6 +27,8 @@ AUDIENCE = "llm-operator.dev/control"
 TOKEN_REVIEW = Resource("TokenReview", "tokenreviews", "authentication.k8s.io", "v1")
 REMEMBERED_SECONDS = 60.0
 """A token that is revoked is good for so long at most."""
+REFUSED_SECONDS = 5.0
+"""A no can be of a moment, as when the authenticator itself failed; the operator must not wait."""
 REMEMBERED = 100
 
 _OPEN_PREFIX = "/grpc.health.v1.Health/"
@@ -86,7 +88,8 @@ class Callers:
         return found
 
     def _remember(self, digest: bytes, found: bool) -> None:
-        self._known[digest] = (self.clock() + REMEMBERED_SECONDS, found)
+        seconds = REMEMBERED_SECONDS if found else REFUSED_SECONDS
+        self._known[digest] = (self.clock() + seconds, found)
         self._known.move_to_end(digest)
         while len(self._known) > REMEMBERED:
             self._known.popitem(last=False)

@@ -63,8 +63,9 @@ class Settings(BaseModel):
     connection_age_seconds: Seconds = 5.0
     """After this a client's connection is sent away, so that the next one goes where the Service
     points then; its calls go on."""
-    leave_seconds: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 6.0
-    """After SIGTERM: unready, but still there for who comes, for so long."""
+    leave_seconds: Annotated[float, Field(ge=0, le=600, allow_inf_nan=False)] = 10.0
+    """After SIGTERM: unready, but still there for who comes, for so long: until nobody is sent here
+    any more, and the connections of all who were have been sent away by their age."""
     grace_seconds: Annotated[float, Field(ge=0, le=86_400, allow_inf_nan=False)] = 590.0
     """After that: for so long the calls go on that a pod answers; held ones are sent away."""
 

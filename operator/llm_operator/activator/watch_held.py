@@ -11,9 +11,10 @@ from llm_operator.activator.board import Holding
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """Seconds between messages: at least `shortest`, unless something new is held; at most
-    `longest`."""
+    """Seconds between messages: at least `shortest`, or `urgent` where something new is held; at
+    most `longest`."""
 
+    urgent: float = 0.02
     shortest: float = 0.5
     longest: float = 5.0
 
@@ -56,7 +57,8 @@ class HeldNews(control_pb2_grpc.ActivationServicer):
             while True:
                 bell.clear()
                 yield message(self.holdings())
-                await _within(self.pace.shortest, bell.alarm)
+                await asyncio.sleep(self.pace.urgent)  # who calls and hangs up rings it each time
+                await _within(self.pace.shortest - self.pace.urgent, bell.alarm)
                 await _within(self.pace.longest - self.pace.shortest, bell.news)
         finally:
             self._bells.remove(bell)
