@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -63,9 +63,19 @@ class ApiServer:
         return self.folder / "operator.kubeconfig"
 
 
+def _nothing(_server: ApiServer) -> None:
+    """What most do before the controllers start."""
+
+
 @contextmanager
-def running_api_server(folder: Path) -> Iterator[ApiServer]:
-    """etcd, API server and the controllers of our children; ended with the block. No nodes."""
+def running_api_server(
+    folder: Path, install: Callable[[ApiServer], None] = _nothing
+) -> Iterator[ApiServer]:
+    """etcd, API server and the controllers of our children; ended with the block. No nodes.
+
+    `install` runs before the controllers: the garbage collector looks for new kinds every 30
+    seconds only, and a CRD that is there at its start is none.
+    """
     wanted = built("etcd", "kubernetes")
     server = ApiServer(folder, free_port())
     _write_secrets(server)
@@ -75,6 +85,7 @@ def running_api_server(folder: Path) -> Iterator[ApiServer]:
         start(_process(folder, _etcd(wanted, folder, etcd_port)))
         api = start(_process(folder, _api_server(wanted, server, etcd_port)))
         _wait_until_ready(server, api)
+        install(server)
         start(_process(folder, _controller_manager(wanted, server)))
         yield server
 

@@ -28,8 +28,8 @@ CRDS_PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
-    with running_api_server(tmp_path_factory.mktemp("api-server")) as running:
-        asyncio.run(_install_crd(running))
+    folder = tmp_path_factory.mktemp("api-server")
+    with running_api_server(folder, lambda server: asyncio.run(_install_crd(server))) as running:
         yield running
 
 
@@ -73,6 +73,12 @@ class Place:
     async def create(self, manifest: dict[str, Any]) -> dict[str, Any]:
         """Somebody else's object: not made in our name."""
         return await self.admin.send(replace(create(manifest), query=AS_USER))
+
+    async def post(self, path: str, manifest: dict[str, Any]) -> None:
+        """Makes an object of a kind that the operator does not know."""
+        await self.admin.send(
+            Request(verb="create", method="POST", path=path, body=manifest, query=AS_USER)
+        )
 
     async def edit(self, key: Key, **spec: Any) -> None:
         """What a user's `kubectl patch --type merge` does."""
