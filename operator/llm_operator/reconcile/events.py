@@ -119,7 +119,7 @@ def _scale_sentence(old: int, new: int, after: Stored) -> str:
     scaling = after.get("autoscaling") or {}
     if scaling.get("desiredReplicas") != new:
         return f"Scaled from {old} to {new} pods: the spec asks for it."
-    latest = next(iter(scaling.get("history") or ()), {})
+    latest: Stored = next(iter(scaling.get("history") or ()), {})
     if (latest.get("from"), latest.get("to")) == (old, new):
         return str(latest["message"])
     return f"Scaled from {old} to {new} pods, the number that the autoscaler wants."

@@ -180,7 +180,10 @@ def said(reason: str, minute: int, uid: str = "waits", **form: Any) -> dict[str,
 
 
 NO, YES = "NotTriggerScaleUp", "TriggeredScaleUp"
-TOLD_LATER = {"eventTime": "2027-01-01T11:00:00.5Z", "series": {"lastObservedTime": "2027-01-02"}}
+TOLD_LATER: dict[str, Any] = {
+    "eventTime": "2027-01-01T11:00:00.5Z",
+    "series": {"lastObservedTime": "2027-01-02"},
+}
 
 
 @pytest.mark.parametrize(
