@@ -56,12 +56,29 @@ class Arrivals:
 def worth(load: Load, arrivals: Arrivals, now: float, brief: float) -> float:
     """The load in pods that new pods are needed for: a queue counts as far as it is new, and the
     rest as far as it has to be cleared in time."""
+    clearing = load.waiting * min(1.0, load.profile.service / CLEARING_SECONDS)
+    return _pods(load, _new(load, arrivals, now, brief) + clearing)
+
+
+def lasting(load: Load, arrivals: Arrivals, now: float, brief: float) -> float:
+    """The load in pods that will be there when the queue is gone: what comes in, without what has
+    only to be cleared."""
+    return _pods(load, _new(load, arrivals, now, brief))
+
+
+def _new(load: Load, arrivals: Arrivals, now: float, brief: float) -> float:
+    """Of the queue, what came in during the time that one request takes, beyond what runs."""
     service = load.profile.service
-    requests = load.running + load.waiting + load.held
-    if not load.waiting or not load.ready or not service:
-        return load.pods
+    if not load.ready or not service:
+        return float(load.waiting)
     span = max(SERVICE_ROOM * service, brief + LEAST_SECONDS)
-    new = max(0.0, arrivals.recent(now, span) - load.running)
-    clearing = load.waiting * min(1.0, service / CLEARING_SECONDS)
-    waiting = min(float(load.waiting), new + clearing)
-    return load.pods * (load.running + load.held + waiting) / requests
+    return max(0.0, arrivals.recent(now, span) - load.running)
+
+
+def _pods(load: Load, waiting: float) -> float:
+    """The load in pods if only so many requests of the queue counted."""
+    if not load.waiting:
+        return load.pods
+    requests = load.running + load.waiting + load.held
+    counted = load.running + load.held + min(float(load.waiting), waiting)
+    return load.pods * counted / requests

@@ -113,7 +113,7 @@ def _lowered(view: View, fewest: int) -> _Wanted:
     if current == 0:
         return _Wanted(0, DecisionReason.STEADY, 0)
     low, reason = wish.settled_low(view), DecisionReason.DEMAND_FELL
-    target = current if low is None else low
+    target = current if low is None else max(low, wish.clearing(view))
     if wish.is_over(view):
         target, fewest, reason = 0, 0, DecisionReason.IDLE
     held = _held(view, min(target, current), fewest)
@@ -137,6 +137,8 @@ def _held(view: View, target: int, fewest: int) -> DecisionReason | None:
         return DecisionReason.AFTER_BURST
     if view.seen.is_rolling:
         return DecisionReason.ROLLOUT_HOLDS
+    if wish.clearing(view) >= current:
+        return DecisionReason.QUEUE_HOLDS
     return DecisionReason.STABILIZING if target >= current else None
 
 

@@ -30,6 +30,7 @@ class DecisionReason(StrEnum):
     METRICS_UNAVAILABLE = "MetricsUnavailable"
     NO_POD_READY = "NoPodReady"
     AFTER_BURST = "AfterBurst"
+    QUEUE_HOLDS = "QueueHolds"
     STABILIZING = "Stabilizing"
     LATENCY_HOLDS = "LatencyHolds"
     POLICY_HOLDS = "PolicyHolds"

@@ -26,6 +26,7 @@ _HOLDS = {
     DecisionReason.NO_POD_READY: "no pod is ready that could tell the load",
     DecisionReason.AFTER_BURST: "fewer would do, but a burst, or a start of the operator, must be "
     "{stable} s past",
+    DecisionReason.QUEUE_HOLDS: "fewer would do once nothing waits for a slot",
     DecisionReason.STABILIZING: "another number would fit the load; it is followed once it has "
     "held for the stabilization window",
     DecisionReason.LATENCY_HOLDS: "fewer would hold the tokens, but not the latency targets",

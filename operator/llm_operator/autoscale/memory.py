@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale import schedule
-from llm_operator.autoscale.arrivals import Arrivals, worth
+from llm_operator.autoscale.arrivals import Arrivals, lasting, worth
 from llm_operator.autoscale.decision import DecisionReason
 from llm_operator.autoscale.demand import Load, Profile, measure
 from llm_operator.autoscale.guard import Guard
@@ -45,7 +45,8 @@ class Memory:
     stable: Mean = field(default_factory=Mean)
     """Load in pods that new ones are needed for, silent pods counted as idle: what scales up."""
     cautious: Mean = field(default_factory=Mean)
-    """All load in pods, silent pods counted as full: what scales down."""
+    """Load in pods without what is only to be cleared of a queue, silent pods counted as full: what
+    scales down. Pods that a queue alone asked for may go when it is gone."""
     sudden: Mean = field(default_factory=Mean)
     """`stable` over the short window."""
     queued_since: float | None = None
@@ -85,6 +86,7 @@ class Memory:
         brief, stable = spec.panic.window_seconds, spec.stable_window_seconds
         arrivals = self.arrivals.see(observation, stable)
         needed = worth(load, arrivals, now, brief)
+        stays = lasting(load, arrivals, now, brief)
         full = load.missing * spec.targets.utilization / 100
         floor = self.floor
         if not floor.holds(now, spec.schedules):
@@ -93,7 +95,7 @@ class Memory:
             self,
             now=now,
             stable=self.stable.see(now, needed, stable),
-            cautious=self.cautious.see(now, load.pods + full, stable),
+            cautious=self.cautious.see(now, stays + full, stable),
             sudden=self.sudden.see(now, needed, brief),
             queued_since=_since(self.queued_since, now) if load.waiting else None,
             arrivals=arrivals,

@@ -152,9 +152,16 @@ def downwards(view: View) -> int:
     """The fewest pods that would hold the load with room to spare; never none."""
     if view.is_blind or not view.load.ready:
         return view.seen.current
-    cautious = view.memory.cautious.over(view.seen.now, view.spec.stable_window_seconds)
-    load = max(cautious, view.sudden())
+    now, spec, cautious = view.seen.now, view.spec, view.memory.cautious
+    windows = (spec.stable_window_seconds, spec.panic.window_seconds)
+    load = max(cautious.over(now, window) for window in windows)
     return max(1, need(load, HYSTERESIS * view.carried), latency_floor(view))
+
+
+def clearing(view: View) -> int:
+    """The pods that all there is now would fill, the whole queue too: until it is gone they stay,
+    and are not remembered."""
+    return need(view.load.pods, HYSTERESIS * view.carried)
 
 
 def settled_low(view: View) -> int | None:

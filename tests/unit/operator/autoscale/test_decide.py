@@ -111,6 +111,39 @@ def test_four_pods_at_ninety_per_cent_of_a_target_of_fifty_are_too_few() -> None
     assert course.current == 8
 
 
+# What queues up and is cleared: a pod that runs four answers at 80 tokens/s needs 10 s for each.
+
+
+def test_pods_that_a_queue_alone_asked_for_go_when_it_is_gone() -> None:
+    """One request comes a second, and 400 wait from before: for the load itself few are enough."""
+    course = Course(current=20)
+    for second in range(300):
+        told = {"received": 1000 + second // 4, "tokens_per_second": 80.0}
+        few = [pod(i, 104, **told) for i in range(4)]
+        assert course.look(few, pending=16).desired == 20
+    rest = [pod(i, 1, received=1075, tokens_per_second=20.0) for i in range(4)]
+    assert course.stay([*rest, *(pod(i) for i in range(4, 20))], 150).desired < 10
+
+
+def test_no_pod_goes_that_the_queue_still_needs() -> None:
+    course = Course(current=20)
+    for second in range(500):
+        told = {"received": 1000 + second // 4, "tokens_per_second": 80.0}
+        busy = [pod(i, 204, **told) for i in range(2)]
+        decision = course.look([*busy, *(pod(i) for i in range(2, 20))])
+    assert decision.desired == 20
+    assert decision.reason is DecisionReason.QUEUE_HOLDS
+
+
+def test_a_queue_on_one_pod_keeps_no_more_than_it_would_fill() -> None:
+    """A client that stays on one pod overloads it for ever: the others may go all the same."""
+    course = Course(current=20)
+    for second in range(500):
+        busy = pod(0, 8, received=1000 + second // 2, tokens_per_second=80.0)
+        course.look([busy, *(pod(i) for i in range(1, max(2, course.current)))])
+    assert course.current <= 4
+
+
 # Downwards
 
 
