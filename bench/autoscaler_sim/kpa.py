@@ -2,8 +2,11 @@
 
 Source: pkg/autoscaler/scaling/autoscaler.go of Knative Serving 1.23: a look every 2 s, stable
 window 60 s, panic window 6 s, panic threshold 200 %, up by 1000 and down by 2 at most, no
-scale-down delay, to zero after a silent stable window and 30 s of grace. More than one pod: started
-in panic.
+scale-down delay unless one is asked for, to zero after a silent stable window and 30 s of grace.
+More than one pod: started in panic.
+
+Kinder than life: Knative removes any pod, its queue is the activator's, and a pod that it takes
+away is not asked back.
 """
 
 import math
@@ -11,7 +14,7 @@ import math
 from bench.autoscaler_sim.peer_load import PeerLoad
 from bench.autoscaler_sim.scaler import Bounds
 from llm_operator.autoscale.observation import Observation
-from llm_operator.autoscale.windows import Mean
+from llm_operator.autoscale.windows import Highest, Mean
 
 STABLE_SECONDS, PANIC_SECONDS, GRACE_SECONDS = 60.0, 6.0, 30.0
 PANIC_THRESHOLD = 2.0
@@ -23,9 +26,10 @@ class Kpa:
 
     period = 2.0
 
-    def __init__(self, bounds: Bounds, initial: int) -> None:
-        """Starts in panic with more than one pod."""
-        self._bounds = bounds
+    def __init__(self, bounds: Bounds, initial: int, down_delay: float = 0.0) -> None:
+        """Starts in panic with more than one pod. `down_delay`: scale-down-delay in seconds."""
+        self._bounds, self._down_delay = bounds, down_delay
+        self._wishes = Highest()
         self._load = PeerLoad()
         self._stable, self._panic = Mean(), Mean()
         self._panic_at: float | None = 0.0 if initial > 1 else None
@@ -49,7 +53,8 @@ class Kpa:
             wish = self._panic_pods
         if not load.is_nothing or observation.held:
             self._busy_at = now
-        return self._within(wish, now, observation)
+        self._wishes = self._wishes.see(now, wish, self._down_delay)
+        return self._within(self._wishes.over(now, self._down_delay), now, observation)
 
     def _judge(self, now: float, is_over: bool) -> None:
         if is_over:

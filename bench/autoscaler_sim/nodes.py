@@ -38,6 +38,11 @@ class Nodes:
         self.waiting.append(pod)
         return False
 
+    def idle_seconds(self, since: float, until: float) -> float:
+        """How long nodes beyond the standing ones were kept for nobody in that time."""
+        ends = (at + LEAVES_AFTER_SECONDS for at in self.empty)
+        return sum(max(0.0, min(until, end) - since) for end in ends)
+
     def order(self) -> float | None:
         """Asks for a node for the newest waiting pod: seconds until it is there, or None."""
         if max(self.taken, self.standing) + self.coming >= self.most:

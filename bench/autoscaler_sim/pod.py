@@ -18,8 +18,10 @@ MIXED = 0.5
 """Pace of answers while a prompt is computed beside them."""
 SLOTS = 8
 CAPACITY_TOKENS = SLOTS * 4096
-_MEMORY = 0.05
-"""Weight of the newest request in the moving averages that a pod reports."""
+_MEMORY = 1 / 32
+"""Weight of the newest request in the moving averages that a pod reports, as in the runtime."""
+RATE_SECONDS = 10.0
+"""Tokens per second and seconds per step are told over so long, as in the runtime."""
 
 
 @dataclass(eq=False, slots=True)
@@ -47,6 +49,13 @@ class Pod:
     mean_output: float = 0.0
     held_base: float = 0.0
     """Tokens held, without what the clock adds."""
+    tokens: float = 0.0
+    """Generated since the process started."""
+    steps: float = 0.0
+    stepping: float = 0.0
+    """Seconds that the steps took."""
+    lately: deque[tuple[float, float, float, float]] = field(default_factory=deque)
+    """(time, `tokens`, `steps`, `stepping`) at the reports of the last RATE_SECONDS."""
 
     @property
     def running(self) -> int:
@@ -65,7 +74,7 @@ class Pod:
 
     def advance(self, now: float) -> list[Request]:
         """Computes until `now`; returns the answers that ended."""
-        self._elapse(now)
+        self.elapse(now)
         if self.prompts and self.prompt_left <= 1e-9:
             self._answer(self.prompts.popleft(), now)
         ended = []
@@ -73,6 +82,7 @@ class Pod:
             mark, _, request = heapq.heappop(self.answers)
             self.held_base -= request.prompt - (mark - request.output)
             self.mean_output = _moved(self.mean_output, request.output)
+            request.ended = now - request.at
             ended.append(request)
         self._admit()
         self.version += 1
@@ -96,12 +106,16 @@ class Pod:
         self.prompts.clear()
         self.answers.clear()
         self.held_base = self.clock = 0.0
+        self.tokens = self.steps = self.stepping = 0.0
+        self.lately.clear()
         self.received = 0
         self.version += 1
         return orphans
 
     def load(self) -> PodLoad:
         """What it reports."""
+        tokens, steps, stepping = self._lately()
+        span = max(RATE_SECONDS, self.told - self.lately[0][0])
         held = self.held_base + self.clock * len(self.answers)
         return PodLoad(
             running=self.running,
@@ -111,18 +125,36 @@ class Pod:
             capacity_tokens=CAPACITY_TOKENS,
             slots=SLOTS,
             state=PodState.SERVING if self.leaving is None else PodState.DRAINING,
-            tokens_per_second=len(self.answers) * self._pace(),
+            tokens_per_second=tokens / span,
+            step_seconds=stepping / steps if steps else 0.0,
             mean_prompt=self.mean_prompt,
             mean_output=self.mean_output,
             received=self.received,
         )
 
-    def _elapse(self, now: float) -> None:
+    def elapse(self, now: float) -> None:
+        """Lets the time pass; what ends then is left to `advance`."""
         passed = now - self.told
         if passed > 0.0:
-            self.clock += passed * self._pace() if self.answers else 0.0
+            self._step(passed)
             self.prompt_left -= passed if self.prompts else 0.0
         self.told = now
+
+    def _step(self, seconds: float) -> None:
+        if self.answers:
+            steps = seconds * self._pace()
+            self.clock += steps
+            self.steps += steps
+            self.tokens += steps * len(self.answers)
+            self.stepping += seconds
+
+    def _lately(self) -> tuple[float, float, float]:
+        """Tokens, steps and seconds of stepping within the last RATE_SECONDS."""
+        self.lately.append((self.told, self.tokens, self.steps, self.stepping))
+        while len(self.lately) > 2 and self.lately[1][0] <= self.told - RATE_SECONDS:
+            self.lately.popleft()
+        _, tokens, steps, stepping = self.lately[0]
+        return self.tokens - tokens, self.steps - steps, self.stepping - stepping
 
     def _pace(self) -> float:
         step = STEP_BASE_SECONDS + STEP_EACH_SECONDS * len(self.answers)

@@ -54,6 +54,15 @@ def _length(distribution: tuple[float, float], random: Random) -> int:
     return max(1, min(2000, round(random.lognormvariate(math.log(median), sigma))))
 
 
+def _constant(_at: float) -> float:
+    return 5.0
+
+
+def _ramp(at: float) -> float:
+    """Evenly from 1 to 9 requests/s within the hour after the first ten minutes."""
+    return 1.0 + 8.0 * min(1.0, max(0.0, at - 10 * MINUTE) / HOUR)
+
+
 def _step(at: float) -> float:
     return 8.0 if 30 * MINUTE <= at < 75 * MINUTE else 2.0
 
@@ -89,6 +98,21 @@ def _seldom(at: float) -> float:
 
 
 TRACES = (
+    Trace(
+        name="constant",
+        about="5 requests/s throughout",
+        seconds=90 * MINUTE,
+        rate=_constant,
+        initial=4,
+        seed=9,
+    ),
+    Trace(
+        name="ramp",
+        about="from 1 to 9 requests/s within an hour, and half an hour of that",
+        seconds=100 * MINUTE,
+        rate=_ramp,
+        seed=10,
+    ),
     Trace(
         name="step",
         about="2 requests/s, then 8 for 45 minutes, then 2 again",
@@ -126,8 +150,9 @@ TRACES = (
     ),
     Trace(
         name="public shape",
-        about="clumped arrivals (squared coefficient of variation 4), a swell with minutes of "
-        "double load, long-tailed lengths: the shape that BurstGPT describes, synthesised",
+        about="clumped arrivals (Gamma-distributed gaps, squared coefficient of variation 4), a "
+        "swell with minutes of double load, long-tailed lengths: the traits that BurstGPT (arXiv "
+        "2401.17644) reports of Azure's GPT services, synthesised with figures of our own",
         seconds=2 * HOUR,
         rate=_public,
         burstiness=4.0,
@@ -152,6 +177,14 @@ TRACES = (
         seconds=3 * HOUR,
         rate=_seldom,
         min_replicas=0,
+        initial=1,
+        seed=8,
+    ),
+    Trace(
+        name="mostly idle, one kept",
+        about="the same with `minReplicas: 1` for everyone",
+        seconds=3 * HOUR,
+        rate=_seldom,
         initial=1,
         seed=8,
     ),

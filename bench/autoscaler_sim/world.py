@@ -52,17 +52,28 @@ class Outcome:
 
     requests: list[Request] = field(default_factory=list)
     pod_seconds: float = 0.0
+    idle_seconds: float = 0.0
+    """Of nodes that were ordered, without a pod on them."""
     changes: int = 0
     """Times that another number of pods was wanted."""
+    starts: int = 0
+    """Pods that were made after the beginning."""
     samples: list[Sample] = field(default_factory=list)
 
     @property
     def lost(self) -> int:
+        """Requests whose pod ended in mid-answer."""
         return sum(request.is_lost for request in self.requests)
 
-    def violations(self, target_seconds: float) -> int:
-        """Requests whose first token came later than the target, or never."""
-        return sum(r.answered is None or r.answered > target_seconds for r in self.requests)
+    @property
+    def pod_hours(self) -> float:
+        """Hours that pods had a node, ready or not."""
+        return self.pod_seconds / 3600
+
+    @property
+    def paid_hours(self) -> float:
+        """Pod-hours, and the hours of ordered nodes that stood empty."""
+        return (self.pod_seconds + self.idle_seconds) / 3600
 
 
 class World:
@@ -112,8 +123,9 @@ class World:
     def _count_pods(self, at: float) -> None:
         until = min(at, self.trace.seconds)
         if until > self.now:
-            placed = sum(pod.scheduled is not None for pod in self.pods)
-            self.outcome.pod_seconds += placed * (until - self.now)
+            self.outcome.pod_seconds += self.nodes.taken * (until - self.now)
+            if self.nodes.empty:
+                self.outcome.idle_seconds += self.nodes.idle_seconds(self.now, until)
 
     def _happen(self, event: Event, arrivals: Iterator[Request]) -> None:
         match event:
@@ -127,8 +139,7 @@ class World:
             case (Pod() as pod, "ready"):
                 self._become_ready(pod)
             case (Pod() as pod, "drained"):
-                if pod in self.pods and pod.leaving is not None:
-                    self._remove(pod)
+                self._end_drain(pod)
             case Turn():
                 self._turns[event]()
 
@@ -171,11 +182,12 @@ class World:
     def _create(self) -> Pod:
         pod = Pod(uid=f"pod-{next(self._numbers)}", made=self.now)
         self.pods.append(pod)
-        if self.nodes.place(pod, self.now):
-            if self.now > 0.0:
-                self._start(pod)
-        else:
+        is_first = self.now == 0.0
+        self.outcome.starts += not is_first
+        if not self.nodes.place(pod, self.now):
             self._order_node()
+        elif not is_first:
+            self._start(pod)
         return pod
 
     def _order_node(self) -> None:
@@ -235,8 +247,7 @@ class World:
     def _observation(self) -> Observation:
         for pod in self.pods:
             if pod.ready:
-                pod.advance(self.now)
-                self._expect(pod)
+                pod.elapse(self.now)
         return Observation(
             now=self.now,
             pods=tuple(PodReport(uid=p.uid, load=p.load()) for p in self.pods if p.ready),
@@ -268,6 +279,12 @@ class World:
             return
         pod.leaving = self.now
         self._push(self.now + DRAIN_SECONDS, (pod, "drained"))
+
+    def _end_drain(self, pod: Pod) -> None:
+        """The time to drain is over, if it is still the same drain."""
+        is_over = pod.leaving is not None and self.now - pod.leaving >= DRAIN_SECONDS - 1e-6
+        if is_over and pod in self.pods:
+            self._remove(pod)
 
     def _sample(self) -> None:
         if self.now < self.trace.seconds:
