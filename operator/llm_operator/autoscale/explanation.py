@@ -3,34 +3,37 @@
 from collections.abc import Mapping
 
 from llm_operator.autoscale.decision import DecisionReason
-from llm_operator.autoscale.wish import View, Wish
+from llm_operator.autoscale.wish import View, Wish, upwards
 
 _CHANGES = {
-    DecisionReason.DEMAND_ROSE: "the load of the last {stable} s needs {pods} at {target} % each",
-    DecisionReason.BURST: "a burst: the load of the last {brief} s needs {pods} at {target} % each",
-    DecisionReason.CALLS_HELD: "calls are held until a pod is ready",
-    DecisionReason.LATENCY: "latency is above its target although the tokens fit",
+    DecisionReason.DEMAND_ROSE: "the load of the last {stable} s fills {asked} to {target} % each",
+    DecisionReason.BURST: "load rose suddenly, that of the last {brief} s fills {asked} to "
+    "{target} % each",
+    DecisionReason.CALLS_HELD: "calls wait at the activator until a pod is ready",
+    DecisionReason.LATENCY: "latency stays above its target although the load fits",
     DecisionReason.MINIMUM: "minReplicas asks for {pods}",
     DecisionReason.SCHEDULE: "a schedule asks for {pods} now",
     DecisionReason.ROLLOUT: "the rollout needs {pods}",
     DecisionReason.DEMAND_FELL: "for {window} s fewer would have held the load with room to spare",
-    DecisionReason.MAXIMUM: "maxReplicas allows {pods}",
-    DecisionReason.AT_MAXIMUM: "the load asks for more than maxReplicas allows",
+    DecisionReason.MAXIMUM: "maxReplicas allows no more",
+    DecisionReason.AT_MAXIMUM: "the load asks for more than maxReplicas ({most}) allows",
     DecisionReason.IDLE: "no request ran, waited or was held for {idle} s",
 }
 
 _HOLDS = {
     DecisionReason.STEADY: "the load fits",
-    DecisionReason.AT_MAXIMUM: "the load asks for more than maxReplicas allows",
-    DecisionReason.METRICS_UNAVAILABLE: "most pods give no credible report of their load",
+    DecisionReason.AT_MAXIMUM: "the load asks for more than maxReplicas ({most}) allows",
+    DecisionReason.METRICS_UNAVAILABLE: "most ready pods give no credible report of their load, "
+    "and until they do nothing is added or given up",
     DecisionReason.NO_POD_READY: "no pod is ready that could tell the load",
-    DecisionReason.AFTER_BURST: "fewer would do, but a burst, or a start of the operator, must be "
-    "{stable} s past",
+    DecisionReason.AFTER_BURST: "fewer would do, but for {stable} s after a burst or a start of "
+    "the operator nothing is given up",
     DecisionReason.QUEUE_HOLDS: "fewer would do once nothing waits for a slot",
-    DecisionReason.STABILIZING: "another number would fit the load; it is followed once it has "
-    "held for the stabilization window",
+    DecisionReason.STABILIZING: "{other} would fit the load; that has to last for "
+    "{direction}.stabilizationWindowSeconds ({lasting} s) first",
     DecisionReason.LATENCY_HOLDS: "fewer would hold the tokens, but not the latency targets",
-    DecisionReason.POLICY_HOLDS: "another number would fit the load; the scaling policies delay it",
+    DecisionReason.POLICY_HOLDS: "{other} would fit the load; {direction}.policies allow no "
+    "further step yet",
     DecisionReason.ROLLOUT_HOLDS: "fewer would do; they go when the rollout is over",
 }
 
@@ -42,8 +45,8 @@ def explain(view: View, settled: Wish) -> str:
         return f"Keeping {_pods(count)}: {_no_room(view)}, so no more are asked for."
     figures = _figures(view, count)
     if count != current:
-        why = _CHANGES.get(reason) or _HOLDS[reason]
-        return f"Scaled from {current} to {_pods(count)}: {why.format(**figures)}."
+        why = (_CHANGES.get(reason) or _HOLDS[reason]).format(**figures)
+        return f"Scaled from {current} to {_pods(count)}: {why}{_so_far(view, settled)}."
     why = _HOLDS.get(reason) or _CHANGES[reason]
     return f"Keeping {_pods(count)}: {why.format(**figures)}."
 
@@ -70,8 +73,24 @@ def inputs(view: View) -> Mapping[str, str]:
     return known if startup is None else {**known, "startupSecondsP90": f"{startup:.0f}"}
 
 
+def _so_far(view: View, settled: Wish) -> str:
+    """Where the load asks for more than a step gives."""
+    is_asked = settled.reason in (DecisionReason.DEMAND_ROSE, DecisionReason.BURST)
+    if not is_asked or upwards(view).count <= settled.count:
+        return ""
+    return "; scaleUp allows no further step yet"
+
+
 def _figures(view: View, count: int) -> Mapping[str, str]:
+    asked = upwards(view).count
+    is_up = asked > view.seen.current
+    up_window = view.spec.scale_up.stabilization_window_seconds
     return {
+        "asked": _pods(asked),
+        "most": str(view.spec.max_replicas),
+        "other": "more" if is_up else "fewer",
+        "direction": "scaleUp" if is_up else "scaleDown",
+        "lasting": str(up_window) if is_up else f"{view.down_window():.0f}",
         "pods": _pods(count),
         "stable": str(view.spec.stable_window_seconds),
         "brief": str(view.spec.panic.window_seconds),
