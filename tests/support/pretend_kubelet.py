@@ -52,6 +52,8 @@ class PretendKubelet:
     """Who answers for runtime pods."""
     refused: set[str] = field(default_factory=set)
     """Names of pods that no node takes."""
+    room: int = 10_000
+    """Runtime pods that nodes take, where pods have control ports."""
 
     async def run(self) -> None:
         what = Selection(POD, self.namespace, "app.kubernetes.io/managed-by=llm-operator")
@@ -74,18 +76,25 @@ class PretendKubelet:
     async def _advance(self, pod: Mapping[str, Any]) -> None:
         metadata, status = pod["metadata"], pod.get("status") or {}
         is_over = status.get("phase") in ("Succeeded", "Running") or "deletionTimestamp" in metadata
-        is_over |= metadata["name"] in self.refused and bool(status.get("conditions"))
         is_export = metadata["labels"][COMPONENT] == "export"
-        if is_over or not (is_export or self.is_serving or metadata["name"] in self.refused):
+        is_homeless = not is_export and self._is_homeless(metadata["name"])
+        if is_over or (is_homeless and status.get("conditions")):
             return
-        await self._write(pod, await self._status(pod, is_export=is_export))
+        if is_homeless:
+            waits = _condition("PodScheduled", is_true=False)
+            await self._write(pod, {"phase": "Pending", "conditions": [waits]})
+        elif is_export or self.is_serving:
+            await self._write(pod, await self._status(pod, is_export=is_export))
+
+    def _is_homeless(self, name: str) -> bool:
+        """Whether a pod that has no node yet gets none now."""
+        is_full = self.ports is not None and len(self.ports.ports) >= self.room
+        return is_full or name in self.refused
 
     async def _status(self, pod: Mapping[str, Any], *, is_export: bool) -> Mapping[str, Any]:
         name = pod["metadata"]["name"]
         if is_export:
             return _succeeded()
-        if name in self.refused:
-            return {"phase": "Pending", "conditions": [_condition("PodScheduled", is_true=False)]}
         address = await self.ports.open(name) if self.ports is not None else None
         return {**_running(pod), **({"podIP": address} if address else {})}
 
