@@ -72,9 +72,12 @@ def awaited_uids(
         for pod in runtime_pods
         if pods.is_ready(pod)
         and (silence := silences.get(_uid(pod))) is not None
-        and silence.is_first
-        and (silence.is_brief or now - _ready_since(pod) < FIRST_WORD_SECONDS)
+        and (_is_new(silence) or now - _ready_since(pod) < FIRST_WORD_SECONDS)
     )
+
+
+def _is_new(silence: Silence) -> bool:
+    return silence.is_first and silence.is_brief
 
 
 def _ready_since(pod: Manifest) -> float:

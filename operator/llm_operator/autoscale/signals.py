@@ -51,9 +51,10 @@ class PodLoad:
         return self.running == 0 and self.waiting == 0
 
 
-FIRST_WORD_SECONDS = 5.0
-"""A stream that is being opened says something within that time; before it is over, a pod that
-says nothing is one whose word is awaited, and not yet one that is silent."""
+FIRST_WORD_SECONDS = 7.0
+"""A pod that has just become ready, or that we have just begun to listen to, says something within
+that time (the longest pause between two attempts to open its stream is shorter). Until then its
+word is awaited; then it is silent."""
 
 
 @dataclass(frozen=True, slots=True)

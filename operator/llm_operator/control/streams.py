@@ -29,7 +29,7 @@ class Pauses:
     """Seconds before a stream is opened again: doubling, reset by a message."""
 
     first: float = 0.5
-    longest: float = 10.0
+    longest: float = 5.0
     longest_at_first: float = 2.0
     """Until the first message: a pod that starts does not listen yet, and is heard as soon as it
     does."""

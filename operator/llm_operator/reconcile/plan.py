@@ -167,12 +167,16 @@ def _activator_slices(situation: Situation) -> Iterator[Manifest]:
 
 def _is_held(situation: Situation) -> bool:
     """A single pod is nobody's to evict until its replacement serves, or that takes too long."""
-    if situation.wanted != 1:
-        return False
+    return situation.wanted == 1 and all(left > 0 for left in _patience_left(situation))
+
+
+def _patience_left(situation: Situation) -> Iterator[float]:
+    """Seconds that pods on nodes that are being emptied may still wait for replacements."""
     world, limit = situation.world, situation.spec.rollout.capacity_timeout_seconds
     nodes = {pods.node_of(pod) for pod in situation.pods_of()}
-    since = (cordoned for node, cordoned in world.leaving_nodes.items() if node in nodes)
-    return all((world.now - cordoned).total_seconds() < limit for cordoned in since)
+    for node, cordoned in world.leaving_nodes.items():
+        if node in nodes:
+            yield limit - (world.now - cordoned).total_seconds()
 
 
 def _undrains(situation: Situation) -> Iterator[Undrain]:
@@ -239,6 +243,8 @@ def _later_looks(situation: Situation) -> Iterator[float]:
     shrinking = situation.shrinking
     if shrinking is not None and shrinking.is_waiting:
         yield FIRST_WORD_SECONDS
+    if situation.wanted == 1:
+        yield from (left for left in _patience_left(situation) if left > 0)
     is_scaled = situation.spec.autoscaling is not None
     if is_scaled and any(map(pods.unschedulable_message, situation.pods_of())):
         yield CAPACITY_SECONDS

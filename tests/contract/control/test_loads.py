@@ -11,7 +11,7 @@ import grpc.aio
 
 from llm_client.v1 import control_pb2 as pb
 from llm_client.v1 import control_pb2_grpc
-from llm_operator.autoscale.signals import PodLoad, Silence
+from llm_operator.autoscale.signals import FIRST_WORD_SECONDS, PodLoad, Silence
 from llm_operator.control.channel import Endpoint
 from llm_operator.control.drain import DrainClient
 from llm_operator.control.loads import Held, Loads
@@ -157,8 +157,9 @@ async def test_a_stream_that_has_told_something_is_opened_again_soon_after_it_br
 def test_a_pod_that_was_never_heard_is_tried_often_and_not_for_ever() -> None:
     pauses = Pauses()
     new = [pauses.after(n, is_new=True) for n in (1, 2, 3, 4, NEW_FAILURES, NEW_FAILURES + 1)]
-    assert new == [0.5, 1.0, 2.0, 2.0, 2.0, 10.0]
-    assert [pauses.after(n) for n in (1, 4, 6, 1000)] == [0.5, 4.0, 10.0, 10.0]
+    assert new == [0.5, 1.0, 2.0, 2.0, 2.0, 5.0]
+    assert [pauses.after(n) for n in (1, 4, 6, 1000)] == [0.5, 4.0, 5.0, 5.0]
+    assert pauses.longest < FIRST_WORD_SECONDS - 1  # a Ready condition tells whole seconds
 
 
 async def test_a_pod_that_is_not_followed_any_more_is_forgotten() -> None:

@@ -98,6 +98,7 @@ def ready_since(uid: str, seconds_ago: int) -> dict[str, Any]:
 def test_a_ready_pod_whose_first_word_is_awaited_is_one_that_comes() -> None:
     for pod, silence in (
         (ready_since("a", 2), Silence(60.0, is_first=True)),  # it has just become ready
+        (ready_since("a", 2), Silence(60.0, is_first=False)),  # its process has started again
         (ready_since("a", 600), Silence(1.0, is_first=True)),  # we have just begun to listen
     ):
         made = seen(pod, replicas=1, silences={"a": silence})
@@ -106,8 +107,8 @@ def test_a_ready_pod_whose_first_word_is_awaited_is_one_that_comes() -> None:
 
 def test_a_pod_whose_first_word_is_overdue_or_that_fell_silent_is_silent() -> None:
     for pod, silence in (
-        (ready_since("a", 6), Silence(60.0, is_first=True)),
-        (ready_since("a", 2), Silence(1.0, is_first=False)),
+        (ready_since("a", 8), Silence(60.0, is_first=True)),
+        (ready_since("a", 8), Silence(1.0, is_first=False)),
     ):
         made = seen(pod, replicas=1, silences={"a": silence})
         assert [report.load for report in made.pods] == [None]

@@ -246,8 +246,9 @@ def test_a_single_pod_is_nobodys_to_evict_until_its_replacement_takes_too_long()
     assert budget(cluster) == 0
     cordoned(cluster)
     cluster.broken = {cluster.deployment["status"]["currentRevision"]}
-    cluster.reconcile()
+    made = cluster.reconcile()
     assert budget(cluster) == 0
+    assert made.requeue_after == 900
     cluster.now += timedelta(seconds=901)
     cluster.reconcile()
     assert budget(cluster) == 1
