@@ -6,6 +6,12 @@ from random import Random
 
 from bench.autoscaler_sim.pod import Pod
 
+ARRIVAL_SECONDS = (180.0, 300.0)
+"""Least and most, from asking for a node until it is there."""
+
+START_SECONDS = (40.0, 80.0)
+"""Least and most, from having a node until ready."""
+
 LEAVES_AFTER_SECONDS = 600.0
 """An empty node beyond the standing ones is given back."""
 
@@ -18,8 +24,6 @@ class Nodes:
     """Nodes that are always there."""
     most: int
     random: Random
-    arrival_seconds: tuple[float, float] = (180.0, 300.0)
-    start_seconds: tuple[float, float] = (40.0, 80.0)
     taken: int = 0
     coming: int = 0
     empty: list[float] = field(default_factory=list)
@@ -48,7 +52,7 @@ class Nodes:
         if max(self.taken, self.standing) + self.coming >= self.most:
             return None
         self.coming += 1
-        return self.random.uniform(*self.arrival_seconds)
+        return self.random.uniform(*ARRIVAL_SECONDS)
 
     def arrive(self, now: float) -> Pod | None:
         """A node is there; the pod that gets it, if one still waits."""
@@ -75,4 +79,4 @@ class Nodes:
 
     def start(self) -> float:
         """Seconds from a place to ready."""
-        return self.random.uniform(*self.start_seconds)
+        return self.random.uniform(*START_SECONDS)

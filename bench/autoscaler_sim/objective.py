@@ -12,7 +12,7 @@ class Objective:
     first_token: float = 2.0
     """A prompt of the median length takes 0.1 s on a pod with a free slot: the rest is waiting."""
     inter_token: float = 0.05
-    """On average over an answer. A full batch steps every 0.032 s, beside a prompt every 0.064 s."""
+    """On average over an answer. A full batch steps every 0.032 s, or 0.064 s beside a prompt."""
 
     def is_late(self, request: Request) -> bool:
         """The first token came too late, or never."""

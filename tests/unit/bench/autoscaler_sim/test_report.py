@@ -1,0 +1,79 @@
+"""Verdicts, figures and the page, on made-up results."""
+
+from dataclasses import replace
+from io import StringIO
+
+import pytest
+from bench.autoscaler_sim import page, report
+from bench.autoscaler_sim.campaign import Result, Tally, medians
+from bench.autoscaler_sim.contestant import CONTESTANTS, HPA, KPA, OURS
+from bench.autoscaler_sim.verdict import verdicts
+from rich.console import Console
+
+NOTHING = Tally(*(0.0,) * 9)
+
+
+def results(ours: tuple[float, float], hpa: float, kpa: float) -> list[Result]:
+    """Pod-hours and violations of ours; of the peers, which take 10 to 14 hours, violations of
+    the cheapest setting. Each further setting has an hour more and half the violations."""
+    made = []
+    for name in (OURS, HPA, KPA):
+        settings = [one for one in CONTESTANTS if one.name == name]
+        for number, contestant in enumerate(settings):
+            hours, violations = (10.0 + number, {HPA: hpa, KPA: kpa}.get(name, 0) / 2**number)
+            if name == OURS:
+                hours, violations = (ours[0] + number, ours[1])
+            tally = replace(NOTHING, requests=1000, pod_hours=hours, violations=violations)
+            made.append(Result("bursts", contestant, tally, ()))
+    return made
+
+
+def test_a_peer_is_read_at_our_pod_hours() -> None:
+    hpa, kpa = verdicts(results((10.5, 100.0), hpa=100.0, kpa=200.0))
+    assert (hpa.tuned, hpa.is_ahead) == (75.0, False)
+    assert (kpa.tuned, kpa.is_ahead) == (150.0, True)
+    assert not hpa.is_beyond
+
+
+def test_where_no_setting_is_as_cheap_the_cheapest_is_taken_and_marked() -> None:
+    hpa, _ = verdicts(results((5.0, 90.0), hpa=100.0, kpa=200.0))
+    assert (hpa.tuned, hpa.is_ahead, hpa.is_beyond) == (100.0, True, True)
+
+
+def test_the_target_is_the_best_peer_at_our_pod_hours() -> None:
+    met, *_ = report.figures({"bursts": results((10.0, 90.0), hpa=100.0, kpa=200.0)})
+    assert (met.value, met.target, met.met) == (90.0, 100.0, True)
+    assert met.peers == {HPA: 100.0, KPA: 200.0}
+    missed, *_ = report.figures({"bursts": results((10.0, 190.0), hpa=100.0, kpa=200.0)})
+    assert missed.met is False
+
+
+def test_a_loss_is_told_with_its_reason() -> None:
+    told = page.text({"bursts": results((10.0, 150.0), hpa=200.0, kpa=100.0)}, seeds=5)
+    assert "In 1 of 2 comparisons ours has fewer violations." in told
+    assert "*bursts* against Knative KPA: the bursts last two minutes" in told
+    assert "not explained" not in told
+
+
+def test_a_win_on_every_load_is_told_in_a_sentence() -> None:
+    told = page.text({"bursts": results((10.0, 50.0), hpa=200.0, kpa=100.0)}, seeds=5)
+    assert "fewer violations than either peer at equal pod-hours on every load" in told
+    assert "Where ours does worse" not in told
+
+
+def test_the_table_for_people_names_every_algorithm() -> None:
+    out = StringIO()
+    console = Console(file=out, width=200)
+    report.show({"bursts": results((10.0, 50.0), hpa=200.0, kpa=100.0)}, console)
+    assert all(name in out.getvalue() for name in (OURS, HPA, KPA, "bursts"))
+
+
+def test_medians_are_taken_field_by_field() -> None:
+    tallies = [replace(NOTHING, late=late, pod_hours=5 - late) for late in (1.0, 2.0, 4.0)]
+    assert (medians(tallies).late, medians(tallies).pod_hours) == (2.0, 3.0)
+
+
+@pytest.mark.parametrize("name", page.TRACES)
+def test_every_load_has_a_name_that_a_file_can_have(name: str) -> None:
+    assert page.picture(name).suffix == ".png"
+    assert " " not in page.picture(name).name
