@@ -19,6 +19,9 @@ from llm_operator.activator.rpc import Context
 from llm_operator.activator.target import Limits, Target
 from llm_operator.activator.verdict import Status, TryAgain, verdict
 
+BREATH_SECONDS = 0.001
+"""A timer may ring a little early: who looks again just before its time must not spin."""
+
 
 class Meter(Protocol):
     """Is told what became of calls. `result`: passed_on, refused, timed_out, ended or cancelled."""
@@ -189,7 +192,7 @@ class Served:
                 return visit.last or self._farewell, "ended"
             if now >= visit.hold_until:
                 return visit.last or refusals.waited(self._limits.seconds), "timed_out"
-            await self._line.wait(visit.number, visit.look_again(now) - now)
+            await self._line.wait(visit.number, max(BREATH_SECONDS, visit.look_again(now) - now))
         return refusal
 
 
