@@ -8,9 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 _BLOCKING = """
+import select
 import sys
 print("importing", flush=True)
-sys.stdin.read()
+while not select.select([sys.stdin], [], [], 0.05)[0]:
+    pass  # a signal right before a call that blocks for good would wait for its end
 """
 
 

@@ -182,6 +182,17 @@ async def test_a_call_that_a_pod_can_have_is_not_held(place: Place) -> None:
     assert place.is_clean
 
 
+async def test_held_calls_are_handed_over_in_the_order_in_which_they_came(place: Place) -> None:
+    pod, names = ScriptedPod([]), [str(number).encode() for number in range(30)]
+    calls = []
+    for name in names:
+        calls.append(place.call(Client(request=[name])))
+        await asyncio.sleep(0.01)
+    place.ready(pod)
+    await asyncio.gather(*calls)
+    assert [call.got for call in pod.made] == [[name] for name in names]
+
+
 async def test_a_held_call_ends_when_the_time_of_holding_is_over(place: Place) -> None:
     client = Client()
     await place.call(client)
