@@ -183,7 +183,10 @@ async def _stage(stack: AsyncExitStack) -> Stage:
 
 def main() -> None:
     """Measures, prints and writes; exit code 1 where the machine was not ours."""
-    stage = asyncio.run(measure())
+    try:
+        stage = asyncio.run(measure())
+    except TimeoutError:
+        raise SystemExit(f"invalid run: it took longer than {SECONDS:.0f} s") from None
     found = list(stage.figures())
     console = Console()
     figures.show("What the activator's proxy costs", found, console)
