@@ -37,6 +37,8 @@ class Result:
     contestant: Contestant
     tally: Tally
     """Medians over the seeds."""
+    runs: tuple[Tally, ...]
+    """One per seed."""
     samples: tuple[Sample, ...]
     """Of the first seed, for the plots."""
 
@@ -78,5 +80,6 @@ def compete(trace: Trace, seeds: Sequence[int], objective: Objective) -> Iterato
     """Every contestant on the trace, one after another."""
     for contestant in CONTESTANTS:
         outcomes = [simulate(seeded(trace, seed), contestant) for seed in seeds]
-        middle = medians([tally(outcome, objective) for outcome in outcomes])
-        yield Result(trace.name, contestant, middle, tuple(outcomes[0].samples))
+        runs = tuple(tally(outcome, objective) for outcome in outcomes)
+        samples = tuple(outcomes[0].samples)
+        yield Result(trace.name, contestant, medians(runs), runs, samples)

@@ -5,8 +5,8 @@ window 60 s, panic window 6 s, panic threshold 200 %, up by 1000 and down by 2 a
 scale-down delay unless one is asked for, to zero after a silent stable window and 30 s of grace.
 More than one pod: started in panic.
 
-Kinder than life: Knative removes any pod, its queue is the activator's, and a pod that it takes
-away is not asked back.
+Kinder than life: Knative removes any pod and does not ask it back; here the idlest goes, and comes
+back while it drains.
 """
 
 import math

@@ -5,44 +5,54 @@ from collections.abc import Mapping
 from bench.autoscaler_sim.contestant import HPA, KPA
 from bench.autoscaler_sim.verdict import Verdict
 
+_SMALL_STEP = (
+    "half as much load again comes, and stays. At 85 % the pods that are there only just hold it, "
+    "so the rise is followed when requests begin to wait; a target chosen for this load has the "
+    "room beforehand"
+)
 _BURSTS = (
     "the bursts last two minutes, about as long as a pod takes to come and the queue to clear, and "
     "come back after thirteen. Pods that are kept for `scaleDown.stabilizationWindowSeconds` (300) "
     "are gone again before the next burst, so what they cost bought nothing. Knative drops them at "
     "once and, with a low target, spends the same pod-hours on pods that stand ready all the time"
 )
+_PUBLIC = (
+    "a draw. The minutes of double load are over about when the pods that they asked for are ready, "
+    "so that room that stands there beforehand does as much as a quick answer"
+)
 _LATE = (
-    "while nodes are awaited for minutes, the pods that stood there before decide how many "
-    "requests are late, and a low target has more of them. And a lower wish must hold for twice "
-    "the learned start-up time, here eleven minutes, which costs pod-hours that this load, which "
-    "does not come back, never repays"
+    "while nodes are awaited for minutes, the pods that stood there before decide how many requests "
+    "are late, and a low target has more of them. And a lower wish must hold for twice the learned "
+    "start-up time, here eleven minutes, which costs pod-hours that this load, which does not come "
+    "back, never repays"
 )
 _LATE_KPA = (
-    f"{_LATE}. Knative also asks for nodes at each flicker of the load and gives them back: such a "
+    "the same; and Knative asks for nodes at each flicker of the load and gives them back: such a "
     "node stands empty for ten minutes, costs no pod-hour, and is there when the step comes"
 )
-_IDLE = (
+_IDLE_HPA = (
+    "an HPA keeps one pod, and its cheapest setting takes nearly twice the pod-hours. Ours is at "
+    "zero for half of each hour, so the first calls after that wait for a pod to start"
+)
+_IDLE_KPA = (
     "Knative goes to zero after 90 seconds of silence and ours after 600, so with a low target it "
-    "can pay for up to twenty pods to clear the first minute's queue and drop them a minute later. "
-    "A pod that is started for a minute costs only that minute here; where starting one also costs "
-    "a node's start and a model's load, count the pods made"
+    "can pay for up to twenty pods that clear the first minute's queue and are dropped a minute "
+    "later. A pod that is started for a minute costs only that minute here; where starting one also "
+    "costs a node's start and a model's load, count the pods made"
 )
 
 _WHY: Mapping[tuple[str, str], str] = {
+    ("small step", HPA): _SMALL_STEP,
+    ("small step", KPA): _SMALL_STEP,
     ("bursts", KPA): _BURSTS,
+    ("public shape", HPA): _PUBLIC,
     ("late nodes", HPA): _LATE,
     ("late nodes", KPA): _LATE_KPA,
-    ("mostly idle", KPA): _IDLE,
+    ("mostly idle", HPA): _IDLE_HPA,
+    ("mostly idle", KPA): _IDLE_KPA,
 }
 
 
 def why(verdict: Verdict) -> str:
     """A sentence without its end, for a verdict that is not ahead."""
-    return _WHY.get((verdict.trace, verdict.peer), _by_chance(verdict))
-
-
-def _by_chance(verdict: Verdict) -> str:
-    more = verdict.ours.tally.violations / max(1.0, verdict.tuned) - 1
-    if more <= 0.1:
-        return f"{100 * more:.0f} % more, within what other seeds change"
-    return "not explained yet"
+    return _WHY.get((verdict.trace, verdict.peer), "not explained yet")

@@ -1,12 +1,13 @@
 """Whether ours does better than a peer at equal pod-hours. Pure.
 
 A peer's defaults may be cheaper and worse, or dearer and better, and then say nothing. So each peer
-is given what it does with the setting that fits the trace and our pod-hours best, known only
-afterwards.
+is given what it does with the setting that fits the load and our pod-hours best, known only
+afterwards. Seeds are compared one by one: they differ more from each other than algorithms do.
 """
 
+import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bench.autoscaler_sim.campaign import Result
 from bench.autoscaler_sim.contestant import OURS, PEERS
@@ -22,28 +23,29 @@ class Verdict:
     ours: Result
     default: Result
     """The peer's own defaults."""
+    ratios: tuple[float, ...]
+    """Per seed: our violations by those of the tuned peer at our pod-hours."""
     tuned: float
-    """Violations of the tuned peer at our pod-hours."""
-    cheapest: float
-    """The fewest pod-hours that any of its settings took."""
-    also: tuple[str, ...] = ()
+    """Violations of the tuned peer at our pod-hours: the median over the seeds."""
+    is_beyond: bool
+    """No setting of the peer is as cheap as ours: it is compared with its cheapest one."""
+    also: tuple[str, ...]
     """Further settings of ours that are ahead at their pod-hours."""
 
     @property
-    def is_ahead(self) -> bool:
-        """Fewer violations for the same pod-hours."""
-        return self.ours.tally.violations < self.tuned
+    def seeds_ahead(self) -> int:
+        """Seeds with fewer violations for the same pod-hours."""
+        return sum(ratio < 1.0 for ratio in self.ratios)
 
     @property
-    def is_beyond(self) -> bool:
-        """No setting of the peer is as cheap as ours: it is compared with its cheapest one."""
-        return self.ours.tally.pod_hours < self.cheapest
+    def is_ahead(self) -> bool:
+        """With more than half of the seeds."""
+        return _is_ahead(self.ratios)
 
 
 def verdicts(results: Sequence[Result]) -> list[Verdict]:
     """Of one trace's results, one per peer."""
-    ours = default(results, OURS)
-    return [_against(peer, ours, results) for peer in PEERS]
+    return [_against(peer, results) for peer in PEERS]
 
 
 def default(results: Iterable[Result], name: str) -> Result:
@@ -57,19 +59,37 @@ def line(results: Iterable[Result], name: str) -> tuple[Point, ...]:
     return frontier((one.tally.pod_hours, one.tally.violations) for one in mine)
 
 
-def _against(peer: str, ours: Result, results: Sequence[Result]) -> Verdict:
-    best = line(results, peer)
-    further = [r for r in results if r.contestant.name == OURS and r is not ours]
+def _against(peer: str, results: Sequence[Result]) -> Verdict:
+    ours = default(results, OURS)
+    lines = [line(_of_seed(results, seed), peer) for seed in range(len(ours.runs))]
+    further = [r for r in results if r.contestant.name == OURS and not r.contestant.is_default]
+    cheapest = statistics.median(best[0][0] for best in lines)
     return Verdict(
         trace=ours.trace,
         peer=peer,
         ours=ours,
         default=default(results, peer),
-        tuned=at(best, ours.tally.pod_hours),
-        cheapest=best[0][0],
-        also=tuple(
-            one.contestant.setting
-            for one in further
-            if one.tally.violations < at(best, one.tally.pod_hours)
-        ),
+        ratios=_ratios(ours, lines),
+        tuned=statistics.median(_tuned(ours, lines)),
+        is_beyond=ours.tally.pod_hours < cheapest,
+        also=tuple(r.contestant.setting for r in further if _is_ahead(_ratios(r, lines))),
     )
+
+
+def _of_seed(results: Iterable[Result], seed: int) -> list[Result]:
+    """The runs of one seed, counted from 0."""
+    return [replace(result, tally=result.runs[seed]) for result in results]
+
+
+def _tuned(ours: Result, lines: Sequence[tuple[Point, ...]]) -> list[float]:
+    """Per seed, the violations of the tuned peer at our pod-hours."""
+    return [at(best, run.pod_hours) for best, run in zip(lines, ours.runs, strict=True)]
+
+
+def _ratios(ours: Result, lines: Sequence[tuple[Point, ...]]) -> tuple[float, ...]:
+    pairs = zip(ours.runs, _tuned(ours, lines), strict=True)
+    return tuple(run.violations / max(1.0, tuned) for run, tuned in pairs)
+
+
+def _is_ahead(ratios: Sequence[float]) -> bool:
+    return 2 * sum(ratio < 1.0 for ratio in ratios) > len(ratios)

@@ -24,7 +24,7 @@ def results(ours: tuple[float, float], hpa: float, kpa: float) -> list[Result]:
             if name == OURS:
                 hours, violations = (ours[0] + number, ours[1])
             tally = replace(NOTHING, requests=1000, pod_hours=hours, violations=violations)
-            made.append(Result("bursts", contestant, tally, ()))
+            made.append(Result("bursts", contestant, tally, (tally, tally), ()))
     return made
 
 
@@ -33,6 +33,7 @@ def test_a_peer_is_read_at_our_pod_hours() -> None:
     assert (hpa.tuned, hpa.is_ahead) == (75.0, False)
     assert (kpa.tuned, kpa.is_ahead) == (150.0, True)
     assert not hpa.is_beyond
+    assert (hpa.seeds_ahead, kpa.seeds_ahead) == (0, 2)
 
 
 def test_where_no_setting_is_as_cheap_the_cheapest_is_taken_and_marked() -> None:
