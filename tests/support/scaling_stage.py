@@ -58,6 +58,16 @@ class Stage:
         found = await self.place.admin.list(Selection(EVENT, self.place.namespace))
         return [str(event["note"]) for event in found.items if event["reason"] == reason]
 
+    async def told(self, reason: str) -> str:
+        """The message of the only such event; it comes after the status."""
+
+        async def is_there() -> bool:
+            return bool(await self.events(reason))
+
+        await eventually(is_there)
+        (message,) = await self.events(reason)
+        return message
+
     def victim(self) -> ControlPort:
         (name,) = self.ports.leaving()
         return self.ports.ports[name]

@@ -60,7 +60,7 @@ async def test_a_victim_finishes_before_it_goes_and_comes_back_when_it_is_wanted
         await eventually(lambda: stage.place.is_settled(key))
         assert len(stage.ports.ports) == 2
         assert stage.ports.ended_busy == []
-        (told,) = await stage.events("DrainTimedOut")
+        told = await stage.told("DrainTimedOut")
         assert "1 request that still ran" in told
 
 
@@ -188,7 +188,7 @@ async def test_a_cluster_autoscaler_that_says_no_stops_raises_at_once(stage: Sta
         stage.ports.load(16)
         await eventually(partial(stage.is_told, "AutoscalingActive", "CapacityLimited"))
         assert await stage.replicas() == 2
-        (told,) = await stage.events("AutoscalingLimited")
+        told = await stage.told("AutoscalingLimited")
         assert "the cluster autoscaler refuses" in told
         assert (await stage.place.status(key))["autoscaling"]["desiredReplicas"] == 2
 
@@ -264,7 +264,7 @@ async def test_an_hpa_on_an_object_that_scales_itself_is_told_and_on_another_one
         assert await stage.reason("AutoscalingActive") == ""
         await stage.place.edit(key, autoscaling=QUICK)
         await eventually(partial(stage.is_told, "AutoscalingActive", "AutoscalerConflict"))
-        (told,) = await stage.events("ConflictDetected")
+        told = await stage.told("ConflictDetected")
         assert "HorizontalPodAutoscaler keda-hpa-demo" in told
         await stage.place.remove(f"{path}/keda-hpa-demo")
         await eventually(partial(stage.is_told, "AutoscalingActive", "ScalingActive"))
