@@ -17,14 +17,14 @@ _BURSTS = (
     "once and, with a low target, spends the same pod-hours on pods that stand ready all the time"
 )
 _PUBLIC = (
-    "a draw. The minutes of double load are over about when the pods that they asked for are ready, "
-    "so that room that stands there beforehand does as much as a quick answer"
+    "a draw. The minutes of double load are over about when the pods that they asked for are "
+    "ready, so that room that stands there beforehand does as much as a quick answer"
 )
 _LATE = (
-    "while nodes are awaited for minutes, the pods that stood there before decide how many requests "
-    "are late, and a low target has more of them. And a lower wish must hold for twice the learned "
-    "start-up time, here eleven minutes, which costs pod-hours that this load, which does not come "
-    "back, never repays"
+    "while nodes are awaited for minutes, the pods that stood there before decide how many "
+    "requests are late, and a low target has more. And a lower wish must hold for twice the "
+    "learned start-up time, here eleven minutes, which costs pod-hours that this load, which does "
+    "not come back, never repays"
 )
 _LATE_KPA = (
     "the same; and Knative asks for nodes at each flicker of the load and gives them back: such a "
@@ -37,8 +37,8 @@ _IDLE_HPA = (
 _IDLE_KPA = (
     "Knative goes to zero after 90 seconds of silence and ours after 600, so with a low target it "
     "can pay for up to twenty pods that clear the first minute's queue and are dropped a minute "
-    "later. A pod that is started for a minute costs only that minute here; where starting one also "
-    "costs a node's start and a model's load, count the pods made"
+    "later. A pod that is started for a minute costs only that minute here; where starting one "
+    "also costs a node's start and a model's load, count the pods made"
 )
 
 _WHY: Mapping[tuple[str, str], str] = {

@@ -1,5 +1,6 @@
 """What the simulations came to: figures for machines and a table for people."""
 
+import statistics
 from collections.abc import Iterable, Sequence
 
 from rich.console import Console
@@ -15,20 +16,21 @@ Results = dict[str, list[Result]]
 
 
 def figures(results: Results) -> list[Figure]:
-    """Per trace: violations against the best tuned peer at equal pod-hours, and the defaults."""
+    """Per trace: violations against each tuned peer at equal pod-hours, and the defaults."""
     return [figure for each in results.values() for figure in _of_trace(each)]
 
 
 def _of_trace(results: Sequence[Result]) -> Iterable[Figure]:
     found = verdicts(results)
     ours = found[0].ours
-    yield Figure(
-        f"{ours.trace}: SLO violations, peers tuned to our pod-hours",
-        ours.tally.violations,
-        "requests",
-        target=min(verdict.tuned for verdict in found),
-        peers={verdict.peer: verdict.tuned for verdict in found},
-    )
+    for verdict in found:
+        yield Figure(
+            f"{ours.trace}: SLO violations by those of {verdict.peer}, tuned to our pod-hours",
+            statistics.median(verdict.ratios),
+            "ratio",
+            target=1.0,
+            peers={verdict.peer: 1.0},
+        )
     for what, unit in (
         ("violations", "requests"),
         ("pod_hours", "h"),
@@ -46,12 +48,15 @@ def _of_trace(results: Sequence[Result]) -> Iterable[Figure]:
 
 def show(results: Results, console: Console) -> None:
     """Prints what each algorithm did with its defaults, and the verdicts."""
-    table = Table(title="Autoscalers, simulated: medians over the seeds")
-    for heading in ("trace", "algorithm"):
+    table = Table(
+        title="Autoscalers, simulated: medians over the seeds",
+        caption="tuned: violations with the peer's best setting for that load at our pod-hours; "
+        "green: more than ours with most seeds",
+    )
+    for heading in ("load", "algorithm"):
         table.add_column(heading)
-    for heading in ("SLO violations", "lost", "pod-hours", "changes", "pods made"):
+    for heading in ("violations", "lost", "pod-h", "changes", "made", "tuned"):
         table.add_column(heading, justify="right")
-    table.add_column("violations when tuned to our pod-hours", justify="right")
     for name, each in results.items():
         tuned = {verdict.peer: _judged(verdict) for verdict in verdicts(each)}
         for row, algorithm in enumerate((OURS, *PEERS)):

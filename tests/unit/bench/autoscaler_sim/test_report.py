@@ -41,12 +41,10 @@ def test_where_no_setting_is_as_cheap_the_cheapest_is_taken_and_marked() -> None
     assert (hpa.tuned, hpa.is_ahead, hpa.is_beyond) == (100.0, True, True)
 
 
-def test_the_target_is_the_best_peer_at_our_pod_hours() -> None:
-    met, *_ = report.figures({"bursts": results((10.0, 90.0), hpa=100.0, kpa=200.0)})
-    assert (met.value, met.target, met.met) == (90.0, 100.0, True)
-    assert met.peers == {HPA: 100.0, KPA: 200.0}
-    missed, *_ = report.figures({"bursts": results((10.0, 190.0), hpa=100.0, kpa=200.0)})
-    assert missed.met is False
+def test_the_target_is_fewer_than_each_tuned_peer() -> None:
+    hpa, kpa, *_ = report.figures({"bursts": results((10.0, 150.0), hpa=100.0, kpa=200.0)})
+    assert (hpa.value, hpa.target, hpa.met) == (1.5, 1.0, False)
+    assert (kpa.value, kpa.target, kpa.met) == (0.75, 1.0, True)
 
 
 def test_a_loss_is_told_with_its_reason() -> None:
