@@ -181,7 +181,14 @@ def is_carrying(deployment: Manifest | None, wanted: int) -> bool:
     have more: those that drain."""
     if deployment is None or count_of(deployment) < wanted:
         return False
-    return is_observed(deployment) and count(deployment, "availableReplicas") >= wanted
+    has_settled = is_observed(deployment) or is_shrinking(deployment)
+    return has_settled and count(deployment, "availableReplicas") >= wanted
+
+
+def is_shrinking(deployment: Manifest) -> bool:
+    """Whether it has pods that are yet to be taken. Those that are not available go first, so what
+    its status says of the others holds without its having seen its new size."""
+    return count(deployment, "replicas") > count_of(deployment)
 
 
 def is_observed(deployment: Manifest) -> bool:

@@ -232,6 +232,16 @@ def test_a_pod_that_falls_over_later_is_no_rollout() -> None:
     assert shown["rollout"]["phase"] == "Complete"
 
 
+def test_an_object_stays_ready_while_the_pods_that_are_too_many_leave() -> None:
+    found = serving(replicas=3)
+    found.edit(replicas=1)
+    for _ in range(20):
+        found.reconcile()
+        assert condition(report(found), "Ready")["status"] == "True"
+        found.step()
+    assert deployment_of(found)["spec"]["replicas"] == 1
+
+
 def test_a_ready_object_is_current_to_kstatus() -> None:
     found = serving()
     status = found.deployment["status"]
