@@ -9,7 +9,7 @@ CLUSTER := PYTHONPATH=tests/cluster $(PYTHON) -m llm_cluster
 
 .PHONY: help
 help: ## Show this help
-	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  \033[36m%-15s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^##@/ {printf "\n\033[1m%s\033[0m\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  \033[36m%-21s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 ##@ See it
 .PHONY: demo demo-down
@@ -45,9 +45,11 @@ venv-torch: ## The same with torch and transformers, the reference of the export
 	@scripts/venv --torch
 
 ##@ Measure
-.PHONY: bench bench-autoscaling
+.PHONY: bench bench-autoscaling bench-autoscaler-sim
 bench-autoscaling: venv-torch ## Measure scaling on real pods and write build/bench/autoscaling.json
-	@$(PYTHON) -m bench.autoscaling
+	@$(PYTHON) -m bench.autoscaling --write-docs
+bench-autoscaler-sim: venv ## Simulate the autoscaler beside HPA and Knative and write docs/autoscaling.md
+	@$(PYTHON) -m bench.autoscaler_sim --write-docs
 bench: venv-torch ## Measure the path end to end and write build/bench/path.json
 	@$(PYTHON) -m bench.path --write-docs
 

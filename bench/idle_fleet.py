@@ -74,7 +74,7 @@ class Cost:
     messages: float
 
 
-async def measure(port: int) -> Cost:
+async def listen(port: int) -> Cost:
     """Follows the pods until each has spoken, then measures. Raises TimeoutError."""
     heard = 0
     loads: Loads
@@ -119,10 +119,10 @@ def _pods() -> Iterator[int]:
         process.communicate(timeout=30)
 
 
-def idle_fleet_figures() -> Iterator[Figure]:
+def measure() -> Iterator[Figure]:
     """The leader's share of a core."""
     with _pods() as port, processor.watched() as idle:
-        cost = asyncio.run(measure(port))
+        cost = asyncio.run(listen(port))
     name = f"leader, {PODS} idle deployments"
     yield Figure(f"{name}: CPU", cost.percent, "% of a core", 5)
     yield Figure(f"{name}: messages heard", cost.messages, "1/s", better="higher")
@@ -136,7 +136,7 @@ def main() -> None:
     if parser.parse_args().serve_pods:
         asyncio.run(_serve_pods())
         return
-    measured = list(idle_fleet_figures())
+    measured = list(measure())
     figures.show("Idle deployments", measured, Console())
     figures.write("idle_fleet", measured)
 

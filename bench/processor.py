@@ -8,6 +8,10 @@ from pathlib import Path
 IDLE_LIMIT_PERCENT = 10.0
 
 
+class BusyError(Exception):
+    """The machine was too busy for figures to mean something."""
+
+
 @dataclass(slots=True)
 class Idle:
     """Share of CPU time that nobody used, in percent; known when the block has ended."""

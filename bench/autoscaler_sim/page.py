@@ -11,8 +11,8 @@ from bench.autoscaler_sim.objective import Objective
 from bench.autoscaler_sim.plots import courses, frontiers
 from bench.autoscaler_sim.reasons import why
 from bench.autoscaler_sim.report import Results, cells
-from bench.autoscaler_sim.section import replaced
 from bench.autoscaler_sim.verdict import Verdict, default, verdicts
+from bench.section import replaced
 
 NAME = "autoscaling.md"
 SECTION = "autoscaler-sim"

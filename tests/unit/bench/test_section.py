@@ -1,5 +1,5 @@
 import pytest
-from bench.autoscaler_sim.section import replaced
+from bench.section import replaced
 
 PAGE = """# Title
 <!-- one:begin -->
