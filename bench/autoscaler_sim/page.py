@@ -130,8 +130,7 @@ def _losses(found: Mapping[str, Sequence[Verdict]]) -> str:
         return "Ours has fewer violations than either peer at equal pod-hours on every load."
     count = sum(len(each) for each in found.values())
     lines = [
-        f"- *{verdict.trace}* against {verdict.peer}: {why(verdict)}.{_also(verdict)}"
-        for verdict in lost
+        f"- *{one.trace}* against {one.peer}: {why(one)}.{_paid(one)}{_also(one)}" for one in lost
     ]
     return "\n".join(
         (
@@ -141,6 +140,17 @@ def _losses(found: Mapping[str, Sequence[Verdict]]) -> str:
             "",
             *lines,
         )
+    )
+
+
+def _paid(verdict: Verdict) -> str:
+    """What was paid for where ordered nodes stood empty."""
+    ours, theirs = verdict.ours.tally, verdict.default.tally
+    if ours.paid_hours - ours.pod_hours < 0.1:
+        return ""
+    return (
+        f" With the ordered nodes that stood empty, {ours.paid_hours:.1f} hours were paid for ours "
+        f"and {theirs.paid_hours:.1f} for {verdict.peer}, both with defaults."
     )
 
 

@@ -43,6 +43,7 @@ def courses(path: Path, trace: Trace, results: Sequence[Result], seed: int) -> N
         axes.set(
             xlabel="minutes", ylabel="ready pods", xlim=(0, trace.seconds / MINUTE), ylim=(0, None)
         )
+        axes.yaxis.get_major_locator().set_params(integer=True)
         axes.grid(axis="y", color="#ececec")
         _legend(figure, axes)
         _save(figure, path)
