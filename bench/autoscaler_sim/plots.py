@@ -9,6 +9,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.ticker import MaxNLocator
 
 from bench.autoscaler_sim.campaign import Result, seeded
 from bench.autoscaler_sim.contestant import HPA, KPA, OURS, PEERS
@@ -43,7 +44,7 @@ def courses(path: Path, trace: Trace, results: Sequence[Result], seed: int) -> N
         axes.set(
             xlabel="minutes", ylabel="ready pods", xlim=(0, trace.seconds / MINUTE), ylim=(0, None)
         )
-        axes.yaxis.get_major_locator().set_params(integer=True)
+        axes.yaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y", color="#ececec")
         _legend(figure, axes)
         _save(figure, path)
