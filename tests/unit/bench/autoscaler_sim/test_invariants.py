@@ -61,7 +61,7 @@ def stairs(rates: list[float]) -> Callable[[float], float]:
     failures=st.lists(st.floats(10, 500), max_size=3),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_never_below_the_minimum_nor_above_the_maximum(
     rates: list[float], least: int, room: int, nodes: int, failures: list[float], seed: int
 ) -> None:
@@ -81,21 +81,21 @@ def test_never_below_the_minimum_nor_above_the_maximum(
 
 
 @given(rate=st.floats(0.2, 7.0))
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_constant_load_is_left_alone_once_it_has_settled(rate: float) -> None:
     """Within 15 minutes: the pods' start, the queue of that time, the stabilization window."""
     assert len(set(wishes(even(rate, 1500.0))[450:])) == 1
 
 
 @given(rate=st.floats(0.2, 5.0), more=st.floats(1.2, 2.0))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_more_load_settles_at_no_fewer_pods(rate: float, more: float) -> None:
     """A fifth more at least: less than that is within the room that is left before pods go."""
     assert wishes(even(rate, 1200.0))[-1] <= wishes(even(rate * more, 1200.0))[-1]
 
 
 @given(rate=st.floats(0.2, 7.0))
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=8, deadline=None)
 def test_a_constant_load_is_never_left_short(rate: float) -> None:
     """Where it settles no request waits: what is served keeps up with what comes."""
     trace = even(rate, 1200.0)
