@@ -6,13 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from llm_operator.api.llmdeployment import LLMDeployment, parse_llmdeployment
-from llm_operator.autoscale.decision import (
-    Condition,
-    ConditionReason,
-    Decision,
-    DecisionReason,
-)
+from llm_operator.autoscale.decision import Condition, Decision
 from llm_operator.autoscale.memory import Memory
+from llm_operator.autoscale.reason import ConditionReason, DecisionReason
 from llm_operator.autoscale.signals import PodLoad, PodState
 from llm_operator.reconcile.world import ControlAuthority, OperatorSettings, World
 

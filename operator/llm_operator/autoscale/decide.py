@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale import policies, wish
 from llm_operator.autoscale.attention import look_again
-from llm_operator.autoscale.decision import Condition, ConditionReason, Decision, DecisionReason
+from llm_operator.autoscale.decision import Condition, Decision
 from llm_operator.autoscale.explanation import explain, inputs
 from llm_operator.autoscale.memory import Memory, Shown
 from llm_operator.autoscale.observation import Limits, Observation, PodReport
 from llm_operator.autoscale.policies import Change
+from llm_operator.autoscale.reason import ConditionReason, DecisionReason
 from llm_operator.autoscale.wish import View, Wish
 
 __all__ = [

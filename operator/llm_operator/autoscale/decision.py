@@ -2,48 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from llm_operator.autoscale.memory import Memory
-
-
-class DecisionReason(StrEnum):
-    """Why that many pods are wanted."""
-
-    STEADY = "Steady"
-    # Reasons of a change
-    DEMAND_ROSE = "DemandRose"
-    BURST = "Burst"
-    CALLS_HELD = "CallsHeld"
-    LATENCY = "LatencyAboveTarget"
-    MINIMUM = "Minimum"
-    SCHEDULE = "Schedule"
-    ROLLOUT = "Rollout"
-    DEMAND_FELL = "DemandFell"
-    MAXIMUM = "Maximum"
-    IDLE = "Idle"
-    # Reasons to keep what there is although the load says otherwise
-    AT_MAXIMUM = "AtMaximum"
-    CAPACITY_LIMITED = "CapacityLimited"
-    METRICS_UNAVAILABLE = "MetricsUnavailable"
-    NO_POD_READY = "NoPodReady"
-    AFTER_BURST = "AfterBurst"
-    QUEUE_HOLDS = "QueueHolds"
-    STABILIZING = "Stabilizing"
-    LATENCY_HOLDS = "LatencyHolds"
-    POLICY_HOLDS = "PolicyHolds"
-    ROLLOUT_HOLDS = "RolloutHolds"
-
-
-class ConditionReason(StrEnum):
-    """Reasons of the condition AutoscalingActive that follow from a decision."""
-
-    SCALING_ACTIVE = "ScalingActive"
-    METRICS_UNAVAILABLE = "MetricsUnavailable"
-    AT_MAXIMUM = "AtMaximum"
-    CAPACITY_LIMITED = "CapacityLimited"
+from llm_operator.autoscale.memory import Memory
+from llm_operator.autoscale.reason import ConditionReason, DecisionReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +25,7 @@ class Decision:
     """One sentence; it stays as it is while `desired` and `reason` do."""
     inputs: Mapping[str, str] = field(default_factory=dict)
     """What it was decided on; stays as `message` does."""
-    memory: "Memory"
+    memory: Memory
     look_again: float | None = None
     """Seconds until the same world may lead to another decision; None: only news can."""
     condition: Condition

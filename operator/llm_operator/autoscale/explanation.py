@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from llm_operator.autoscale.decision import DecisionReason
+from llm_operator.autoscale.reason import DecisionReason
 from llm_operator.autoscale.wish import View, Wish, upwards
 
 _CHANGES = {

@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale import schedule
 from llm_operator.autoscale.arrivals import Arrivals, lasting, worth
-from llm_operator.autoscale.decision import DecisionReason
 from llm_operator.autoscale.demand import Load, Profile, measure
 from llm_operator.autoscale.guard import Guard
 from llm_operator.autoscale.idle import Quiet
 from llm_operator.autoscale.knee import Knees
 from llm_operator.autoscale.observation import Observation
 from llm_operator.autoscale.policies import Change
+from llm_operator.autoscale.reason import DecisionReason
 from llm_operator.autoscale.schedule import Floor
 from llm_operator.autoscale.startup import Startups
 from llm_operator.autoscale.windows import Highest, Mean

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale import guard
-from llm_operator.autoscale.decision import DecisionReason
 from llm_operator.autoscale.demand import Load
 from llm_operator.autoscale.memory import Memory
 from llm_operator.autoscale.observation import Limits, Observation
+from llm_operator.autoscale.reason import DecisionReason
 
 HYSTERESIS = 0.88
 """Pods are given up only where what is left stays below this share of the target (75 % of a pod

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from llm_operator.api.conditions import ConditionType, Reason
-from llm_operator.autoscale.decision import DecisionReason
+from llm_operator.autoscale.reason import DecisionReason
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "status.md").read_text()

@@ -8,10 +8,10 @@ from typing import Any, cast
 import pytest
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
-from llm_operator.autoscale.decision import ConditionReason
 from llm_operator.autoscale.loop import BREATH_SECONDS, Autoscaler, Subject
 from llm_operator.autoscale.observation import Limits
 from llm_operator.autoscale.reading import Standing
+from llm_operator.autoscale.reason import ConditionReason
 from llm_operator.autoscale.signals import (
     FIRST_WORD_SECONDS,
     HeldCalls,

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from llm_operator.api.conditions import ConditionType
-from llm_operator.autoscale.decision import Condition, ConditionReason, DecisionReason
+from llm_operator.autoscale.decision import Condition
+from llm_operator.autoscale.reason import ConditionReason, DecisionReason
 from llm_operator.reconcile.actions import Drain, Undrain
 from llm_operator.reconcile.world import Activation
 from support import worlds
