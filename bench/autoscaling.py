@@ -86,7 +86,12 @@ class Bench:
     def flowing(self, streams: int) -> Iterator[None]:
         """Short answers of mixed lengths flow during the block, each call over a new connection."""
         phase = f"closed:streams={streams},seconds=3600"
-        shape = ("--prompt-tokens", "8", "--output-tokens", "uniform:low=4,high=48")
+        shape = (
+            "--prompt-tokens",
+            "uniform:low=64,high=384",
+            "--output-tokens",
+            "uniform:low=4,high=48",
+        )
         with self.load.running(self.stage.target, "--phase", phase, *shape, *_CALL) as run:
             yield
         self.note(run.events[-1])
@@ -212,7 +217,7 @@ def step_figures(bench: Bench) -> Iterator[Figure]:
         "--phase", f"closed:streams={FEW_STREAMS},seconds=45",
         "--phase", f"closed:streams={MANY_STREAMS},seconds={seconds}",
     )  # fmt: skip
-    shape = ("--prompt-tokens", "32", "--output-tokens", "96")
+    shape = ("--prompt-tokens", "384", "--output-tokens", "32")
     with processor.watched() as idle:
         run = bench.load.play(bench.stage.target, *phases, *shape, *_CALL, seconds=400)
     bench.note(run.events[-1])
