@@ -3,6 +3,9 @@
 Our own writes are put in as well, from the answer of the write. So the store is never older than
 what we wrote, and a reconcile that runs before the watch has caught up does no work twice. Of two
 versions of an object the newer one stays: resource versions of one kind are ordered integers.
+
+A newer version that says the same is no news. Nodes and autoscalers are written every few seconds,
+and whatever they woke would not be left alone in its back-off.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -32,12 +35,14 @@ def unchanged(manifest: Json) -> Json:
 class Store:
     """Objects of one kind, by name and by the LLMDeployment whose label they carry.
 
-    `slim` drops what nobody reads before an object is kept: pods are many and large.
+    `slim` drops what nobody reads before an object is kept: pods are many and large, and a change
+    of what is not kept wakes nobody.
     """
 
     slim: Callable[[Json], Json] = unchanged
     owner: Callable[[Json], Key | None] = field(default_factory=lambda: owner_of)
-    """Which LLMDeployment an object concerns; asked of the object as it came and as it is kept."""
+    """Which LLMDeployment an object concerns; asked of the object as it came and as it is kept, so
+    it may look at nothing that `slim` drops."""
     _objects: dict[Key, Json] = field(default_factory=dict)
     _by_owner: dict[Key, dict[str, Key]] = field(default_factory=dict)
     _deleted: dict[str, str] = field(default_factory=dict)
@@ -57,14 +62,19 @@ class Store:
         return tuple(self._objects.values())
 
     def put(self, manifest: Json) -> set[Key]:
-        """Keeps an object unless a newer one is known. Returns the LLMDeployments it concerns."""
+        """Keeps an object unless a newer one is known. Returns the LLMDeployments it concerns: none
+        when nothing of it has changed but its version."""
         key, known = _key(manifest), self._objects.get(_key(manifest))
         if manifest["metadata"].get("uid") in self._deleted:
             return set()
         if known is not None and _version(known) >= _version(manifest):
             return set()
+        kept = self.slim(manifest)
+        if known is not None and _content(known) == _content(kept):
+            self._objects[key] = kept  # the version counts: what is older than it stays out
+            return set()
         touched = self._drop(key)
-        self._objects[key] = self.slim(manifest)
+        self._objects[key] = kept
         owner = self.owner(manifest)
         if owner is not None:
             self._by_owner.setdefault(owner, {})[key.name] = key
@@ -149,6 +159,13 @@ def pod_essentials(pod: Json) -> Json:
     """Of a pod: metadata, the node, and the status. Its spec is in its owner."""
     slim = without_managed_fields(pod)
     return {**slim, "spec": {"nodeName": (pod.get("spec") or {}).get("nodeName")}}
+
+
+def _content(manifest: Json) -> Json:
+    """What an object says, whenever and by whomever it was written."""
+    slim = without_managed_fields(manifest)
+    metadata = {k: v for k, v in slim["metadata"].items() if k != "resourceVersion"}
+    return {**slim, "metadata": metadata}
 
 
 def _key(manifest: Json) -> Key:

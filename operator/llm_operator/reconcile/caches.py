@@ -28,10 +28,12 @@ def _stores() -> dict[str, Store]:
 
 
 def node_essentials(node: Json) -> Json:
-    """Of a node: its name and its taints."""
+    """Of a node: its name and its cordon. Its heartbeats and its other taints are nobody's news."""
     metadata = node["metadata"]
     slim = {"name": metadata["name"], "resourceVersion": metadata["resourceVersion"]}
-    return {"metadata": slim, "spec": {"taints": (node.get("spec") or {}).get("taints") or []}}
+    taints = (node.get("spec") or {}).get("taints") or ()
+    cordons = [taint for taint in taints if taint["key"] == CORDON_TAINT]
+    return {"metadata": slim, "spec": {"taints": cordons}}
 
 
 def autoscaler_essentials(autoscaler: Json) -> Json:
@@ -90,7 +92,7 @@ class Caches:
         found = {}
         for node in self.nodes.all():
             for taint in node["spec"]["taints"]:
-                if taint["key"] == CORDON_TAINT and taint.get("timeAdded"):
+                if taint.get("timeAdded"):
                     found[str(node["metadata"]["name"])] = moment(str(taint["timeAdded"]))
         return found
 

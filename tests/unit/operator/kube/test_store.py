@@ -132,6 +132,39 @@ def test_the_end_of_what_we_deleted_is_news() -> None:
     assert store.remove(an_object(version=6)) == set()
 
 
+def test_a_new_version_of_the_same_object_is_no_news() -> None:
+    """A heartbeat writes an object as it was, or its book-keeping alone."""
+    store = Store()
+    store.put(an_object(version=5))
+    beat = an_object(version=6)
+    beat["metadata"]["managedFields"] = [{"time": "2027-01-01T00:00:00Z"}]
+    assert store.put(beat) == set()
+    assert store.replace([an_object(version=7)], "7") == set()
+
+
+def test_a_version_that_was_no_news_is_known_all_the_same() -> None:
+    store = Store()
+    store.put(an_object(version=5))
+    store.put(an_object(version=9))
+    assert store.put(an_object(version=8, owner="mistral")) == set()
+    assert store.remove(an_object(version=8)) == set()
+    assert store.of(OWNER)[0]["metadata"]["resourceVersion"] == "9"
+
+
+def test_what_is_not_kept_is_no_news() -> None:
+    store = Store(slim=pod_essentials)
+    pod = {**an_object(version=5), "spec": {"nodeName": "n1", "tolerations": []}}
+    store.put(pod)
+    assert store.put({**pod, **an_object(version=6), "spec": {"nodeName": "n1"}}) == set()
+    assert store.put({**pod, **an_object(version=7), "spec": {"nodeName": "n2"}}) == {OWNER}
+
+
+def test_the_same_object_made_anew_is_news() -> None:
+    store = Store()
+    store.put(an_object(version=5))
+    assert store.put(an_object(version=6, uid="new")) == {OWNER}
+
+
 def test_an_object_without_our_label_concerns_nobody() -> None:
     store = Store()
     assert store.put(an_object(owner=None)) == set()

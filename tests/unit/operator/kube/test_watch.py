@@ -124,7 +124,7 @@ async def test_changes_are_followed_from_the_version_of_the_list() -> None:
     scene = a_scene(
         [
             frame("ADDED", a_service("b", 11)),
-            frame("MODIFIED", a_service("a", 12)),
+            frame("MODIFIED", {**a_service("a", 12), "spec": {"type": "ClusterIP"}}),
             frame("DELETED", a_service("b", 13)),
             SILENCE,
         ]
