@@ -252,6 +252,7 @@ class World:
             now=self.now,
             pods=tuple(PodReport(uid=p.uid, load=p.load()) for p in self.pods if p.ready),
             pending=sum(not pod.ready and pod.scheduled is not None for pod in self.pods),
+            awaited=tuple(pod.uid for pod in self.pods if not pod.ready),
             unschedulable_since=tuple(pod.made for pod in self.pods if pod.scheduled is None),
             held=len(self.held),
             held_received=self.held_received,

@@ -19,14 +19,15 @@ class Quiet:
 
     def see(self, observation: Observation, load: Load) -> "Quiet":
         """With what is reported now. Silence ends with any work, any counter that moved (one that
-        starts again at zero too: what its process had is lost, not done) and any pod that is
-        ready and tells nothing."""
+        starts again at zero too: what its process had is lost, not done), any pod that is
+        ready and tells nothing, and while none is ready that should be."""
         received = {pod.uid: pod.load.received for pod in observation.pods if pod.load}
         known = self.received
         moved = observation.held_received != self.held_received or any(
             count != known.get(uid, 0) for uid, count in received.items()
         )
-        if self.since is None or moved or load.missing or not load.is_nothing:
+        is_deaf = load.missing or (observation.current and not load.ready)
+        if self.since is None or moved or is_deaf or not load.is_nothing:
             return Quiet(observation.now, received, observation.held_received)
         if len(received) == len(known):
             return self

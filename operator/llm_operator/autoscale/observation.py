@@ -30,6 +30,8 @@ class Observation:
     """Ready pods and leaving ones, of revisions that serve."""
     pending: int = 0
     """Pods that were made and are not ready yet, without those that no node takes."""
+    awaited: tuple[str, ...] = ()
+    """The uids of the pods that are there and not ready yet, with those that no node takes."""
     unschedulable_since: tuple[float, ...] = ()
     """Per pod that no node takes: since when, in seconds since the epoch."""
     is_refused: bool = False

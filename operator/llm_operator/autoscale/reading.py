@@ -38,12 +38,13 @@ class Heard:
 def observation(
     standing: Standing, runtime_pods: Iterable[Manifest], heard: Heard, now: float
 ) -> Observation:
-    """The autoscaler's view. `now` in seconds since the epoch; pods that end are left out, and one
-    whose first word is awaited is one that comes."""
+    """The autoscaler's view. `now` in seconds since the epoch; pods that end or have ended are left
+    out, and one whose first word is awaited is one that comes."""
     loads, held = heard.loads, heard.held
-    there = [pod for pod in runtime_pods if not pods.is_terminating(pod)]
+    there = [pod for pod in runtime_pods if not (pods.is_terminating(pod) or _has_ended(pod))]
     awaited = awaited_uids(there, heard.silences, now)
     serving = [pod for pod in there if _is_serving(pod, loads) and _uid(pod) not in awaited]
+    serving_uids = frozenset(map(_uid, serving))
     homeless = [pod for pod in there if pods.unschedulable_message(pod) is not None]
     coming = max(standing.replicas, len(there)) - len(serving) - len(homeless)
     return Observation(
@@ -53,6 +54,7 @@ def observation(
             for pod in serving
         ),
         pending=max(0, coming),
+        awaited=tuple(uid for uid in map(_uid, there) if uid not in serving_uids),
         unschedulable_since=tuple(sorted(map(_unschedulable_since, homeless))),
         is_refused=standing.is_refused,
         held=held.calls + held.forwarding,
@@ -74,6 +76,11 @@ def awaited_uids(
         and (silence := silences.get(_uid(pod))) is not None
         and (_is_new(silence) or now - _ready_since(pod) < FIRST_WORD_SECONDS)
     )
+
+
+def _has_ended(pod: Manifest) -> bool:
+    """Evicted, or on a node that was shut down: it stays as a record, and never becomes ready."""
+    return (pod.get("status") or {}).get("phase") in ("Failed", "Succeeded")
 
 
 def _is_new(silence: Silence) -> bool:

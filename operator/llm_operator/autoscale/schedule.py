@@ -4,7 +4,6 @@ Cron fields are read as Debian's cron does (cronsim): local times that a change 
 happen right after it, those that come twice happen once.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 from zoneinfo import ZoneInfo
@@ -83,9 +82,3 @@ def _around(schedule: ScheduleSpec, now: float) -> tuple[float | None, float | N
     end = last.timestamp() + schedule.duration_seconds if last else None
     is_active = end is not None and now < end
     return end if is_active else None, coming.timestamp() if coming else None
-
-
-def active(schedules: Sequence[ScheduleSpec], now: float) -> tuple[ScheduleSpec, ...]:
-    """The schedules whose floor holds at `now`."""
-    possible = (schedule for schedule in schedules if impossible(schedule) is None)
-    return tuple(schedule for schedule in possible if _around(schedule, now)[0] is not None)

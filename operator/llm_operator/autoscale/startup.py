@@ -1,6 +1,7 @@
 """How long pods take from being wanted to being ready, learned by watching. Pure."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from llm_operator.autoscale.observation import Observation
@@ -16,27 +17,24 @@ LONGEST_SECONDS = 1800.0
 class Startups:
     """Starts seen and under way."""
 
-    since: tuple[float, ...] = ()
-    """Since when each pod that is not ready is awaited, oldest first; NaN: since before us."""
-    uids: frozenset[str] | None = None
-    """Pods that were ready last; None before the first look."""
+    since: Mapping[str, float] | None = None
+    """When each pod that is there was first seen, by uid; NaN where it was there before us or has
+    been ready since. None before the first look."""
     took: tuple[float, ...] = ()
     """Seconds of the newest starts."""
 
     def see(self, observation: Observation) -> "Startups":
-        """With what is ready and awaited now: what becomes ready is what was awaited longest."""
-        uids = frozenset(pod.uid for pod in observation.pods)
-        coming = observation.pending + len(observation.unschedulable_since)
-        if uids == self.uids and coming == len(self.since):
-            return self
-        if self.uids is None:
-            return Startups((math.nan,) * coming, uids)
-        born = min(len(uids - self.uids), len(self.since))
-        took = (observation.now - since for since in self.since[:born])
-        kept = (s for s in took if 0 < s <= LONGEST_SECONDS)
-        awaited = self.since[born:][:coming]
-        new = (observation.now,) * (coming - len(awaited))
-        return replace(self, since=(*awaited, *new), uids=uids, took=(*self.took, *kept)[-STARTS:])
+        """With what is ready and awaited now. A pod starts once: what it does after it was ready
+        is no start, and what others do is not its."""
+        now, known = observation.now, self.since
+        ready = [pod.uid for pod in observation.pods]
+        if known is None:
+            return Startups(dict.fromkeys((*ready, *observation.awaited), math.nan))
+        since = {uid: known.get(uid, now) for uid in observation.awaited}
+        took = (now - known.get(uid, math.nan) for uid in ready)
+        kept = tuple(seconds for seconds in took if 0 < seconds <= LONGEST_SECONDS)
+        since |= dict.fromkeys(ready, math.nan)
+        return replace(self, since=since, took=(*self.took, *kept)[-STARTS:])
 
     @property
     def p90(self) -> float | None:

@@ -27,6 +27,9 @@ STARTS_TO_STABILIZE = 2
 STARTS_TO_ZERO = 3
 """How many start-up times a lower wish, or silence, must hold: what goes is long to come back."""
 
+LONGEST_SILENCE_SECONDS = 900.0
+"""However long pods take to start, silence need not last longer, unless the user asks for that."""
+
 _ROUNDING = 1e-6
 """A load of exactly two pods is not one of three."""
 
@@ -96,7 +99,8 @@ class View:
     def zero_after(self) -> float:
         """Seconds of silence after which there is no pod."""
         start = STARTS_TO_ZERO * (self.memory.startups.p90 or 0.0)
-        return max(float(self.spec.scale_to_zero.after_seconds), start)
+        asked = float(self.spec.scale_to_zero.after_seconds)
+        return max(asked, min(start, LONGEST_SILENCE_SECONDS))
 
 
 @dataclass(frozen=True, slots=True)

@@ -178,7 +178,7 @@ def test_a_fall_is_one_step_and_not_many() -> None:
 def test_twice_the_learned_start_up_time_is_the_least_window() -> None:
     course = Course(autoscaling(**AT_ONCE), 1)
     course.stay(spread(3, 1), 100)
-    course.stay(spread(10, 1), 200, pending=2)
+    course.stay(spread(10, 1), 200, pending=2, awaited=("pod-1", "pod-2"))
     course.stay(spread(10, 3), 70)
     assert course.history[-1].startup_seconds_p90 == pytest.approx(200, abs=10)
     course.stay(spread(1, 3), 380)
@@ -453,11 +453,31 @@ def test_work_that_came_and_went_between_two_looks_is_no_silence() -> None:
 def test_three_start_up_times_are_the_least_silence() -> None:
     course = Course(autoscaling(**ZERO, **AT_ONCE))
     course.look(spread(3, 1))
-    course.stay(spread(10, 1), 100, pending=2)
+    course.stay(spread(10, 1), 100, pending=2, awaited=("pod-1", "pod-2"))
     course.stay(spread(10, 3), 5)
     course.stay(spread(0, 3), 290)
     assert course.current > 0
     course.stay(spread(0, 3), 30)
+    assert course.current == 0
+
+
+def test_silence_need_not_last_for_hours_where_pods_start_slowly() -> None:
+    """Three start-up times would be 50 minutes."""
+    course = Course(autoscaling(**ZERO, **AT_ONCE))
+    course.look(spread(3, 1))
+    course.stay(spread(10, 1), 1000, step=5, pending=2, awaited=("pod-1", "pod-2"))
+    course.stay(spread(10, 3), 5)
+    course.stay(spread(0, 3), 890)
+    assert course.current > 0
+    course.stay(spread(0, 3), 30)
+    assert course.current == 0
+
+
+def test_longer_silence_than_a_quarter_of_an_hour_may_be_asked_for() -> None:
+    course = Course(autoscaling(minReplicas=0, scaleToZero={"afterSeconds": 2000}))
+    course.stay(spread(0, 1), 1990, step=5)
+    assert course.current == 1
+    course.stay(spread(0, 1), 20)
     assert course.current == 0
 
 

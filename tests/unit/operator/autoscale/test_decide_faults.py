@@ -152,7 +152,7 @@ def test_a_pod_that_is_gone_leaves_no_series_behind() -> None:
     memory = course.memory
     assert set(memory.quiet.received) == {"pod-100"}
     assert set(memory.arrivals.counted or ()) == {"pod-100"}
-    assert memory.startups.uids == frozenset({"pod-100"})
+    assert set(memory.startups.since or ()) == {"pod-100"}
 
 
 def test_noise_around_a_boundary_does_not_flip_the_count() -> None:

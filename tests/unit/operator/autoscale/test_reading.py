@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from llm_operator.api.conditions import timestamp
 from llm_operator.autoscale.reading import Heard, Standing, observation
 from llm_operator.autoscale.signals import HeldCalls, PodLoad, PodState, Silence
@@ -77,6 +79,19 @@ def test_a_pod_that_ends_is_nothing_any_more() -> None:
     pod = a_pod("a")
     pod["metadata"]["deletionTimestamp"] = "2027-01-01T11:59:00Z"
     assert seen(pod).pods == ()
+
+
+@pytest.mark.parametrize("phase", ["Failed", "Succeeded"])
+def test_a_pod_that_has_ended_is_a_record_and_not_one_that_comes(phase: str) -> None:
+    """Evicted, or on a node that was shut down: its ReplicaSet has made another one long since."""
+    ended = a_pod("old", ready=False, phase=phase)
+    made = seen(ended, a_pod("a"), replicas=1, loads={"a": worlds.load(1)})
+    assert ([pod.uid for pod in made.pods], made.pending, made.awaited) == (["a"], 0, ())
+
+
+def test_pods_that_come_are_told_by_name() -> None:
+    made = seen(a_pod("a"), a_pod("b", ready=False), homeless("c", "2027-01-01T11:50:00Z"))
+    assert made.awaited == ("b", "c")
 
 
 def test_a_rollout_keeps_what_was_wanted() -> None:
