@@ -43,27 +43,42 @@ class Rejection:
     retry_after_ms: int
 
 
+def check_room(load: Load, bounds: Bounds) -> Rejection | None:
+    """Returns None when there is a slot or a place in the queue for one more request.
+
+    This needs no prompt, so a full queue refuses before anybody has worked on it.
+    """
+    queue = _queue(load, bounds)
+    if queue < 0 or queue < bounds.max_queue:
+        return None
+    hint = _retry_hint(queue, bounds.slots)
+    message = f"The queue is full: {bounds.max_queue} requests may wait, retry in {hint} ms"
+    return Rejection(Reason.QUEUE_FULL, message, hint)
+
+
 def admit(load: Load, prompt_tokens: int, bounds: Bounds) -> Rejection | None:
     """Returns None when the request may be submitted.
 
     A request that finds a free slot does not wait, so max_queue 0 means "run now or be refused";
     the first one to wait may do so however long its prompt is.
     """
-    free = bounds.slots - load.running
-    if load.waiting < free:
-        return None
-    queue = load.waiting - free
-    hint = _retry_hint(queue, bounds.slots)
-    if queue >= bounds.max_queue:
-        message = f"The queue is full: {bounds.max_queue} requests may wait, retry in {hint} ms"
-        return Rejection(Reason.QUEUE_FULL, message, hint)
+    full = check_room(load, bounds)
+    queue = _queue(load, bounds)
+    if full is not None or queue < 0:
+        return full
     if queue and load.tokens_queued + prompt_tokens > bounds.max_queued_tokens:
+        hint = _retry_hint(queue, bounds.slots)
         message = (
             f"The queue holds {load.tokens_queued} prompt tokens, {prompt_tokens} more exceed"
             f" {bounds.max_queued_tokens}: retry in {hint} ms or send a shorter prompt"
         )
         return Rejection(Reason.QUEUED_TOKENS, message, hint)
     return None
+
+
+def _queue(load: Load, bounds: Bounds) -> int:
+    """Requests that wait without a slot to take; below 0 while a slot is free for one more."""
+    return load.waiting - (bounds.slots - load.running)
 
 
 def _retry_hint(queue: int, slots: int) -> int:

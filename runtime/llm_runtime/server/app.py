@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
 # After the limit of a drain, and when the engine has died, last messages get this long.
 _FLUSH_SECONDS = 5.0
+# Calls of the data port beyond those that run or wait: health checks and watches, reflection, and
+# requests that are being read or refused. More would only fill the memory.
+_SPARE_CALLS = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,9 @@ class App:
             )
         )
         connections = Connections(
-            settings.max_connection_age_seconds, settings.request_timeout_seconds
+            settings.max_connection_age_seconds,
+            settings.request_timeout_seconds,
+            self._bounds.slots + self._bounds.max_queue + _SPARE_CALLS,
         )
         address = f"{settings.host}:{settings.data_port}"
         self._data = DataPort(service, self._health, connections, address)

@@ -27,6 +27,8 @@ _LONGEST_STOP_STRING = 128
 _MOST_STOP_TOKENS = 64
 _MOST_MESSAGES = 1024
 _HOTTEST = 2.0
+# Fields that this server does not know; beyond this nobody looks which ones they are.
+_MOST_UNKNOWN_BYTES = 4096
 # Rendered or given text beyond this cannot fit any context and is refused before it is tokenised.
 _CHARACTERS_PER_TOKEN = 128
 
@@ -59,8 +61,35 @@ class Intake:
     text: TextOptions
 
 
-def check_known(message: ProtoMessage, path: str = "") -> None:
+def check_counts(message: pb.GenerateRequest, model: ServedModel) -> None:
+    """Refuses more parts than any request may have, before anything goes through them.
+
+    A message of 1 MB can hold half a million parts. Raises RefusedError.
+    """
+    if len(message.chat.messages) > _MOST_MESSAGES:
+        raise _message_count(message.chat)
+    if message.token_ids.ids:
+        _room(len(message.token_ids.ids), model)
+    _check_stop_counts(message.stopping)
+
+
+def check_known(message: pb.GenerateRequest) -> None:
     """Refuses fields that this server does not know: a caller may rely on them."""
+    known = pb.GenerateRequest()
+    known.CopyFrom(message)
+    known.DiscardUnknownFields()
+    size = message.ByteSize() - known.ByteSize()
+    if size > _MOST_UNKNOWN_BYTES:
+        raise invalid(
+            message.DESCRIPTOR.name,
+            f"has {size} bytes in fields that are not known to this server; leave them out or use a"
+            " newer runtime",
+        )
+    if size:
+        _name_unknown(message)
+
+
+def _name_unknown(message: ProtoMessage, path: str = "") -> None:
     unknown_fields = UnknownFieldSet(message)
     for index in range(len(unknown_fields)):
         unknown = unknown_fields[index]
@@ -74,7 +103,7 @@ def check_known(message: ProtoMessage, path: str = "") -> None:
             continue
         where = f"{path}.{field.name}".lstrip(".")
         for index, part in enumerate(value if field.is_repeated else [value]):
-            check_known(part, f"{where}[{index}]" if field.is_repeated else where)
+            _name_unknown(part, f"{where}[{index}]" if field.is_repeated else where)
 
 
 def parse_prompt(message: pb.GenerateRequest, model: ServedModel) -> Prompt:
@@ -147,10 +176,8 @@ def _token_ids(ids: Sequence[int], model: ServedModel) -> Sequence[int]:
 def _render(chat: pb.Chat, model: ServedModel) -> str:
     if model.template is None:
         raise invalid("chat", "is not possible: the model has no chat template; use text")
-    if not 1 <= len(chat.messages) <= _MOST_MESSAGES:
-        raise invalid(
-            "chat.messages", f"has {len(chat.messages)} messages; 1 to {_MOST_MESSAGES} are allowed"
-        )
+    if not chat.messages:
+        raise _message_count(chat)
     for index, message in enumerate(chat.messages):
         if message.role not in ROLES:
             raise invalid(
@@ -161,6 +188,12 @@ def _render(chat: pb.Chat, model: ServedModel) -> str:
         return model.template.render(messages, model.context * _CHARACTERS_PER_TOKEN)
     except ChatError as error:
         raise invalid("chat", f"cannot be rendered: {error}") from error
+
+
+def _message_count(chat: pb.Chat) -> RefusedError:
+    return invalid(
+        "chat.messages", f"has {len(chat.messages)} messages; 1 to {_MOST_MESSAGES} are allowed"
+    )
 
 
 def _sampling(message: pb.Sampling, model: ServedModel) -> Sampling:
@@ -185,15 +218,9 @@ def _sampling(message: pb.Sampling, model: ServedModel) -> Sampling:
 
 
 def _stopping(message: pb.Stopping, prompt: int, model: ServedModel) -> Stopping:
-    room = model.context - prompt
     if prompt == 0:
         raise invalid("prompt", "has no tokens; give at least one")
-    if room < 1:
-        raise invalid(
-            "prompt",
-            f"has {prompt} tokens, the context holds {model.context} with at least one for the"
-            " answer; shorten it",
-        )
+    room = _room(prompt, model)
     limit = message.max_new_tokens if message.HasField("max_new_tokens") else room
     if not 1 <= limit <= room:
         raise invalid(
@@ -209,12 +236,32 @@ def _stopping(message: pb.Stopping, prompt: int, model: ServedModel) -> Stopping
     return Stopping(limit, message.min_new_tokens, _stop_ids(message, model))
 
 
-def _stop_ids(message: pb.Stopping, model: ServedModel) -> frozenset[int]:
+def _room(prompt: int, model: ServedModel) -> int:
+    """Tokens that are left for the answer."""
+    room = model.context - prompt
+    if room < 1:
+        raise invalid(
+            "prompt",
+            f"has {prompt} tokens, the context holds {model.context} with at least one for the"
+            " answer; shorten it",
+        )
+    return room
+
+
+def _check_stop_counts(message: pb.Stopping) -> None:
     if len(message.stop_token_ids) > _MOST_STOP_TOKENS:
         raise invalid(
             "stopping.stop_token_ids",
             f"has {len(message.stop_token_ids)} ids, at most {_MOST_STOP_TOKENS} are allowed",
         )
+    if len(message.stop_strings) > _MOST_STOP_STRINGS:
+        raise invalid(
+            "stopping.stop_strings",
+            f"has {len(message.stop_strings)} texts, at most {_MOST_STOP_STRINGS} are allowed",
+        )
+
+
+def _stop_ids(message: pb.Stopping, model: ServedModel) -> frozenset[int]:
     for index, token in enumerate(message.stop_token_ids):
         if token >= model.vocabulary:
             raise invalid(
@@ -226,11 +273,6 @@ def _stop_ids(message: pb.Stopping, model: ServedModel) -> frozenset[int]:
 
 
 def _stop_strings(message: pb.Stopping) -> tuple[str, ...]:
-    if len(message.stop_strings) > _MOST_STOP_STRINGS:
-        raise invalid(
-            "stopping.stop_strings",
-            f"has {len(message.stop_strings)} texts, at most {_MOST_STOP_STRINGS} are allowed",
-        )
     for index, stop in enumerate(message.stop_strings):
         if not 1 <= len(stop) <= _LONGEST_STOP_STRING:
             raise invalid(

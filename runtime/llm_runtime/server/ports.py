@@ -30,10 +30,16 @@ _WATCH_LOAD = f"/{control_pb2.DESCRIPTOR.services_by_name['Control'].full_name}/
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """How long connections and calls may last, in seconds."""
+    """How long connections and calls may last, in seconds, and how many calls there may be.
+
+    Attributes:
+        most_calls: at the same time, of whatever kind; more are refused before their message is
+            read. None for no bound.
+    """
 
     age: float
     longest_call: float
+    most_calls: int | None = None
 
 
 def options(connections: Connections) -> list[tuple[str, int]]:
@@ -74,7 +80,11 @@ class DataPort:
     async def open(self) -> None:
         """Starts listening. Raises RuntimeError when the port is taken."""
         interceptor = CallInterceptor(self._connections.longest_call)
-        server = grpc.aio.server(interceptors=[interceptor], options=options(self._connections))
+        server = grpc.aio.server(
+            interceptors=[interceptor],
+            options=options(self._connections),
+            maximum_concurrent_rpcs=self._connections.most_calls,
+        )
         inference_pb2_grpc.add_InferenceServicer_to_server(self._service, server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health.data, server)
         _reflect(server, inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name)

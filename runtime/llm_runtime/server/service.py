@@ -16,11 +16,18 @@ from llm_client.v1 import inference_pb2_grpc
 from llm_runtime.engine.channel import Channel
 from llm_runtime.engine.loop import Engine
 from llm_runtime.engine.request import End, Ending
-from llm_runtime.server.admission import Bounds, admit
+from llm_runtime.server.admission import Bounds, Rejection, admit, check_room
 from llm_runtime.server.answer import Answer, Finish, Piece
 from llm_runtime.server.interceptors import call_id
 from llm_runtime.server.model import ServedModel
-from llm_runtime.server.parse import Intake, Prompt, check_known, parse_prompt, parse_request
+from llm_runtime.server.parse import (
+    Intake,
+    Prompt,
+    check_counts,
+    check_known,
+    parse_prompt,
+    parse_request,
+)
 from llm_runtime.server.refusal import RefusedError
 from llm_runtime.server.rpc import Context
 from llm_runtime.telemetry.metrics import Metrics
@@ -133,7 +140,10 @@ class InferenceService(inference_pb2_grpc.InferenceServicer):
         self._parts.metrics.answered(_LABELS[run.finish.why], time.monotonic() - started)
 
     async def _parse(self, message: pb.GenerateRequest) -> Intake:
+        """Cheapest first: this runs on the loop that answers the probes, for whatever is sent."""
+        check_counts(message, self._parts.model)
         check_known(message)
+        self._check_room()
         prompt = parse_prompt(message, self._parts.model)
         tokens = prompt.tokens or await self._tokenise(prompt)
         return parse_request(message, tokens, self._parts.model, call_id.get())
@@ -144,11 +154,17 @@ class InferenceService(inference_pb2_grpc.InferenceServicer):
             return codec.encode(prompt.text, add_special=prompt.add_special)
         return await asyncio.to_thread(codec.encode, prompt.text, add_special=prompt.add_special)
 
+    def _check_room(self) -> None:
+        """Refuses at once while the queue is full: no work on a prompt that cannot wait."""
+        self._obey(check_room(self._parts.engine.load, self._parts.bounds))
+
     def _admit(self, intake: Intake) -> None:
-        parts = self._parts
-        rejection = admit(parts.engine.load, len(intake.request.prompt), parts.bounds)
+        prompt = len(intake.request.prompt)
+        self._obey(admit(self._parts.engine.load, prompt, self._parts.bounds))
+
+    def _obey(self, rejection: Rejection | None) -> None:
         if rejection is not None:
-            parts.metrics.rejected(rejection.reason)
+            self._parts.metrics.rejected(rejection.reason)
             raise RefusedError(
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 rejection.message,

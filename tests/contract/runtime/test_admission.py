@@ -1,7 +1,9 @@
 import asyncio
 from pathlib import Path
 
+import grpc.aio
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from llm_client import Options, OverloadedError, connect
 from support.runtime_pod import running_pod
@@ -58,3 +60,52 @@ async def test_without_a_queue_a_request_runs_now_or_is_refused(artifact: Path) 
             await client.generate("third", SHORT)
         pod.gate.let_go()
         await running
+
+
+async def test_a_full_queue_refuses_before_the_prompt_is_tokenised(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def tokenised(*_: object, **__: object) -> list[int]:
+        raise AssertionError("a prompt was tokenised that nobody has room for")
+
+    async with (
+        running_pod(artifact, max_concurrent_sequences=1, max_queue=0) as pod,
+        connect(pod.target) as client,
+    ):
+        pod.gate.hold()
+        running = asyncio.create_task(client.generate("first", SHORT))
+        await pod.until_load(lambda load: load.running + load.waiting == 1)
+        monkeypatch.setattr("llm_runtime.tokenizer.codec.Codec.encode", tokenised)
+        with pytest.raises(OverloadedError, match="queue is full"):
+            await client.generate("x" * 20_000, SHORT)
+        pod.gate.let_go()
+        await running
+
+
+async def test_the_data_port_bounds_its_calls_and_leaves_room_for_health(
+    artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_runtime.server.app._SPARE_CALLS", 3)
+    anything = health_pb2.HealthCheckRequest()
+    serving = health_pb2.HealthCheckResponse.SERVING
+    async with (
+        running_pod(artifact, max_concurrent_sequences=1, max_queue=1) as pod,
+        grpc.aio.insecure_channel(pod.target) as channel,
+        connect(pod.target) as client,
+    ):
+        health = health_pb2_grpc.HealthStub(channel)
+        pod.gate.hold()
+        served = [asyncio.create_task(client.generate(f"q{index}", SHORT)) for index in range(2)]
+        await pod.until_load(lambda load: load.running + load.waiting == 2)
+        assert (await health.Check(anything)).status == serving, "a full queue is healthy"
+        watches = [health.Watch(anything) for _ in range(3)]
+        for watch in watches:
+            await watch.read()
+        with pytest.raises(OverloadedError, match="Concurrent RPC limit exceeded"):
+            await client.generate("one too many", SHORT)
+        assert await pod.health("readiness") == "SERVING", "the control port has its own bounds"
+        pod.gate.let_go()
+        assert [(await answer).finish.output_tokens for answer in served] == [5, 5]
+        assert (await health.Check(anything)).status == serving
+        for watch in watches:
+            watch.cancel()

@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from llm_client import Options, connect
 from llm_client.v1 import inference_pb2 as pb
@@ -154,6 +155,52 @@ async def test_bad_requests_do_not_disturb_the_others(pod: Pod) -> None:
         for request, _ in INVALID.values():
             await refusal(pod, request)
         assert (await good).token_ids == alone.token_ids
+
+
+# Just below the limit of a message, with as many parts as fit.
+BIG = {
+    "messages": (
+        pb.GenerateRequest(chat=pb.Chat(messages=[pb.ChatMessage()] * 500_000)),
+        "chat.messages has 500000 messages; 1 to 1024 are allowed",
+    ),
+    "tokens, all beyond the vocabulary": (
+        tokens(*[16_000] * 500_000),
+        "prompt has 500000 tokens, the context holds 128",
+    ),
+    "stop strings": (stopping(stop_strings=[""] * 500_000), "stop_strings has 500000 texts"),
+    "stop ids": (stopping(stop_token_ids=[640] * 500_000), "stop_token_ids has 500000 ids"),
+    "fields of the future": (
+        pb.GenerateRequest.FromString(b"x\x01" * 500_000),
+        "GenerateRequest has 1000000 bytes in fields that are not known",
+    ),
+}
+
+
+async def test_a_million_parts_are_refused_unseen_and_a_stream_goes_on(
+    pod: Pod, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_at = 0
+
+    def counted(message: pb.GenerateRequest) -> object:
+        nonlocal looked_at
+        looked_at += 1
+        return UnknownFieldSet(message)
+
+    monkeypatch.setattr("llm_runtime.server.parse.UnknownFieldSet", counted)
+    how = Options(max_new_tokens=100, ignore_eos=True)
+    async with connect(pod.target) as client:
+        alone = await client.generate("hello", how)
+        pod.gate.hold()
+        good = asyncio.create_task(client.generate("hello", how))
+        await pod.until_load(lambda load: load.running + load.waiting == 1)
+        bad = [asyncio.create_task(refusal(pod, request)) for request, _ in BIG.values()]
+        pod.gate.let_go()
+        assert (await good).token_ids == alone.token_ids
+        refusals = await asyncio.gather(*bad)
+    assert looked_at == 0
+    for (code, message), (_, expected) in zip(refusals, BIG.values(), strict=True):
+        assert code is grpc.StatusCode.INVALID_ARGUMENT
+        assert expected in message
 
 
 async def test_a_bug_in_the_server_shows_nothing_of_itself_and_leaves_the_others_alone(

@@ -2,7 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_runtime.engine.batch import Load
-from llm_runtime.server.admission import Bounds, Reason, admit
+from llm_runtime.server.admission import Bounds, Reason, admit, check_room
 
 BOUNDS = Bounds(slots=2, max_queue=3, max_queued_tokens=100)
 
@@ -20,6 +20,14 @@ def test_a_full_queue_refuses() -> None:
     assert rejection is not None
     assert rejection.reason is Reason.QUEUE_FULL
     assert "3 requests may wait" in rejection.message
+
+
+def test_room_is_told_without_a_prompt() -> None:
+    full = check_room(Load(running=2, waiting=3, tokens_queued=3), BOUNDS)
+    assert full is not None
+    assert full.reason is Reason.QUEUE_FULL
+    assert check_room(Load(running=2, waiting=2, tokens_queued=500), BOUNDS) is None
+    assert check_room(Load(running=1), Bounds(slots=2, max_queue=0, max_queued_tokens=1)) is None
 
 
 def test_waiting_requests_that_will_take_free_slots_do_not_fill_the_queue() -> None:
