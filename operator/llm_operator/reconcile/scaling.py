@@ -1,8 +1,7 @@
 """The part of an observation that lives in this process: what pods report, what the autoscaler
 decides on it, and which port the activator has for an LLMDeployment."""
 
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from llm_operator.api.llmdeployment import LLMDeployment, LLMDeploymentSpec
@@ -13,12 +12,10 @@ from llm_operator.control.channel import Endpoint
 from llm_operator.control.loads import Held, Loads
 from llm_operator.kube.store import Key
 from llm_operator.reconcile import pods
+from llm_operator.reconcile.activator_ports import port_of
 from llm_operator.reconcile.caches import Caches
 from llm_operator.reconcile.situation import is_quota_exceeded, live_deployments
 from llm_operator.reconcile.world import Activation, Manifest, World
-from llm_operator.render.activation import PORT_ANNOTATION, PORTS
-
-_ROLLING = frozenset({"Progressing", "Stalled"})
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,36 +69,10 @@ class Scaling:
         return Activation(port=self._port_of(key), addresses=tuple(addresses))
 
     def _port_of(self, key: Key) -> int:
-        """The port on record, else a free one. Taken at once, so that two LLMDeployments that are
-        looked at together do not get the same."""
-        services = self.caches.stores["Service"].all()
-        recorded = dict(_recorded_ports(services))
-        if key in recorded:
-            self._ports[key] = recorded[key]
-        elif key not in self._ports:
-            self._ports[key] = free_port(key, {*recorded.values(), *self._ports.values()})
+        """Taken at once, so that two LLMDeployments that are looked at together do not get the
+        same, and kept: a record that was changed by hand is set back."""
+        self._ports[key] = port_of(key, self.caches.stores["Service"].all(), self._ports)
         return self._ports[key]
-
-
-def free_port(key: Key, taken: set[int]) -> int:
-    """A port that nobody has; the first choice follows from the name, so that it tends to stay.
-
-    Raises RuntimeError when all are taken: ten thousand LLMDeployments that scale to zero.
-    """
-    start = zlib.crc32(str(key).encode()) % len(PORTS)
-    for offset in range(len(PORTS)):
-        port = PORTS[(start + offset) % len(PORTS)]
-        if port not in taken:
-            return port
-    raise RuntimeError("every activator port is taken")
-
-
-def _recorded_ports(services: Iterable[Manifest]) -> Iterator[tuple[Key, int]]:
-    for service in services:
-        metadata = service["metadata"]
-        port = (metadata.get("annotations") or {}).get(PORT_ANNOTATION, "")
-        if port.isdecimal() and int(port) in PORTS:
-            yield Key(metadata["namespace"], metadata["name"]), int(port)
 
 
 def _endpoints(found: Iterable[Manifest]) -> list[Endpoint]:
@@ -127,7 +98,7 @@ def standing_of(world: World, spec: LLMDeploymentSpec) -> Standing:
     return Standing(
         current=_current(world.deployment, spec),
         replicas=sum(int(d["spec"].get("replicas") or 0) for d in deployments.values()),
-        is_rolling=(world.deployment.status.get("rollout") or {}).get("phase") in _ROLLING,
+        is_rolling=(world.deployment.status.get("rollout") or {}).get("phase") == "Progressing",
         is_refused=world.is_scale_up_refused
         or any(is_quota_exceeded(deployment) for deployment in deployments.values()),
     )

@@ -12,7 +12,8 @@ def service(
     owner: LLMDeployment, spec: ServiceSpec, activator_port: int | None = None
 ) -> dict[str, Any]:
     """The address of the LLMDeployment: all serving pods, whatever their revision. It keeps the
-    port that the LLMDeployment has on activator pods."""
+    port that the LLMDeployment has on activator pods. The CRD refuses annotations that are ours;
+    an object that is older than that rule may have some."""
     head = child(
         "v1",
         "Service",
@@ -20,7 +21,9 @@ def service(
         owner=owner,
         labels=labels.common(owner.name, "runtime"),
     )
-    annotations = dict(spec.annotations)
+    annotations = {
+        key: value for key, value in spec.annotations.items() if not key.startswith(labels.OWN)
+    }
     if activator_port is not None:
         annotations[PORT_ANNOTATION] = str(activator_port)
     if annotations:

@@ -29,6 +29,10 @@ def runtime(**fields: Any) -> dict[str, Any]:
     return {"model": MINIMAL, "runtime": fields}
 
 
+def service_annotations(given: dict[str, str]) -> dict[str, Any]:
+    return {"model": MINIMAL, "service": {"annotations": given}}
+
+
 def autoscaling(**fields: Any) -> dict[str, Any]:
     return {"model": MINIMAL, "autoscaling": {"maxReplicas": 4, **fields}}
 
@@ -83,6 +87,10 @@ def test_a_schedule_that_can_come_is_taken(kubectl: Kubectl, cron: str) -> None:
         (runtime(maxQueue=-1), "spec.runtime.maxQueue"),
         ({"model": MINIMAL, "service": {"port": 9090}}, "spec.service.port: 50052 (control)"),
         ({"model": MINIMAL, "service": {"port": 80}}, "spec.service.port"),
+        (
+            service_annotations({"llm-operator.dev/activator-port": "20001"}),
+            "spec.service.annotations: keys that begin with llm-operator.dev/ belong to the",
+        ),
         ({"model": MINIMAL, "replicas": -1}, "spec.replicas"),
         ({"model": MINIMAL, "disruption": {"maxUnavailable": "half"}}, "maxUnavailable"),
         ({"model": MINIMAL, "rollout": {"maxSurge": 0}}, "spec.rollout.maxSurge"),
@@ -147,6 +155,7 @@ def test_a_name_that_children_cannot_append_to_is_refused(kubectl: Kubectl, name
         runtime(
             resources={"limits": {"cpu": "0.5", "nvidia.com/gpu": 1}, "requests": {"cpu": "500m"}}
         ),
+        service_annotations({"example.com/llm-operator.dev": "mine", "plain": "x"}),
         {"model": MINIMAL, "disruption": {"maxUnavailable": "50%"}},
         {"model": MINIMAL, "replicas": 0, "suspend": True},
     ],

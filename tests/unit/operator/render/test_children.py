@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from llm_operator.api.llmdeployment import NAME_LIMIT
 from llm_operator.reconcile.actions import Apply
+from llm_operator.reconcile.difference import RENDERED
 from llm_operator.reconcile.plan import plan
 from llm_operator.render import names
 from llm_operator.render.network_policy import network_policy
@@ -99,3 +100,10 @@ def test_a_registry_elsewhere_is_reached_by_its_port() -> None:
     found = worlds.world(settings=worlds.settings(registry="registry.example:5443"))
     spec = network_policy(found.deployment, found.settings)["spec"]
     assert spec["egress"][1] == {"ports": [{"protocol": "TCP", "port": 5443}]}
+
+
+def test_annotations_of_the_operators_own_are_nobody_elses_to_give() -> None:
+    given = {"llm-operator.dev/activator-port": "20001", "example.com/mine": "x"}
+    made = children(service={"annotations": given})["Service", "demo"]
+    found = set(made["metadata"]["annotations"])
+    assert found == {"example.com/mine", RENDERED}
