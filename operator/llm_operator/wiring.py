@@ -172,6 +172,7 @@ def rendering(settings: Settings) -> OperatorSettings:
         registry_plain_http=settings.registry_plain_http,
         hf_endpoint=settings.hf_endpoint,
         has_activator=settings.activator_enabled,
+        watches_nodes=settings.watch_nodes,
     )
 
 

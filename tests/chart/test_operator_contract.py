@@ -18,6 +18,7 @@ from llm_operator.kube.resources import (
 )
 from llm_operator.render import labels
 from llm_operator.settings import PREFIX, Settings
+from llm_operator.wiring import rendering
 
 FIELD_VALUES = {
     "metadata.namespace": "llm-system",
@@ -80,6 +81,17 @@ def test_the_operator_accepts_the_settings_of_the_chart(helm: Helm, values: dict
     settings = Settings.from_env(_environment(helm.objects(values)))
 
     assert settings.watch_namespaces == tuple(sorted(values.get("watchNamespaces", ())))
+
+
+@pytest.mark.parametrize("namespaces", [[], ["a"]])
+def test_nodes_are_watched_where_the_operator_may_read_them(
+    helm: Helm, namespaces: list[str]
+) -> None:
+    objects = helm.objects({"watchNamespaces": namespaces})
+    may_read = any("nodes" in rule["resources"] for rule in objects.rules())
+
+    assert rendering(Settings.from_env(_environment(objects))).watches_nodes is may_read
+    assert may_read is not bool(namespaces)
 
 
 def test_the_embedded_registry_is_read_and_written_by_its_two_services(defaults: Objects) -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from llm_operator.api.conditions import ConditionType, Reason
+from llm_operator.autoscale.reason import DecisionReason
 from llm_operator.drain.victims import DRAINED_COST
 from llm_operator.reconcile.actions import Apply, Cost, Event, Write
 from llm_operator.reconcile.difference import has_drifted
@@ -105,13 +106,18 @@ def _of_scale(before: Stored, after: Stored) -> Iterator[Event]:
     name = "ScaledUp" if new > old else "ScaledDown"
     if _is_zero_by_itself(after) and new == 0:
         name = "ScaledToZero"
-    elif _is_zero_by_itself(before) and old == 0:
+    elif _is_zero_by_itself(before) and old == 0 and _is_called(after):
         name = "Activated"
     yield Event("Normal", name, _scale_sentence(old, new, after), action="Scale")
 
 
 def _is_zero_by_itself(status: Stored) -> bool:
     return (status.get("autoscaling") or {}).get("desiredReplicas") == 0
+
+
+def _is_called(status: Stored) -> bool:
+    """Whether a call asked for the number: a schedule or a raised minimum may do so, too."""
+    return (status.get("autoscaling") or {}).get("reason") == DecisionReason.CALLS_HELD
 
 
 def _scale_sentence(old: int, new: int, after: Stored) -> str:

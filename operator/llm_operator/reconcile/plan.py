@@ -166,8 +166,10 @@ def _activator_slices(situation: Situation) -> Iterator[Manifest]:
 
 
 def _is_held(situation: Situation) -> bool:
-    """A single pod is nobody's to evict until its replacement serves, or that takes too long."""
-    return situation.wanted == 1 and all(left > 0 for left in _patience_left(situation))
+    """A single pod is nobody's to evict until its replacement serves, or that takes too long. Who
+    does not see nodes being emptied replaces nothing, and holding would stop them for ever."""
+    is_replaced = situation.world.settings.watches_nodes and situation.wanted == 1
+    return is_replaced and all(left > 0 for left in _patience_left(situation))
 
 
 def _patience_left(situation: Situation) -> Iterator[float]:

@@ -34,9 +34,11 @@ class OperatorSettings:
     """host:port that export Jobs write to; empty takes `registry`."""
     registry_plain_http: bool = False
     hf_endpoint: str = ""
+    """Endpoint for hf:// sources that name none; empty is the hub's own."""
     has_activator: bool = False
     """Whether the chart's activator is installed, so that something may scale to zero."""
-    """Endpoint for hf:// sources that name none; empty is the hub's own."""
+    watches_nodes: bool = False
+    """Whether cordoned nodes are noticed, so that a pod may be held until it is replaced."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ def a_cluster(replicas: int = 1, autoscaling: dict[str, Any] | None = None) -> S
     spec: dict[str, Any] = {"replicas": replicas}
     if autoscaling is not None:
         spec["autoscaling"] = autoscaling
-    cluster = SimulatedCluster(worlds.manifest(spec), settings=worlds.settings(has_activator=True))
+    settings = worlds.settings(has_activator=True, watches_nodes=True)
+    cluster = SimulatedCluster(worlds.manifest(spec), settings=settings)
     if autoscaling is not None:
         cluster.around["decision"] = worlds.decision(replicas)
         cluster.around["activation"] = Activation(port=20_017, addresses=("10.0.0.7",))
@@ -186,6 +187,18 @@ def test_the_activator_leaves_when_the_first_pod_serves_again() -> None:
     assert cluster.available() == 2
 
 
+@pytest.mark.parametrize(
+    ("reason", "event"),
+    [("CallsHeld", "Activated"), ("Schedule", "ScaledUp"), ("Minimum", "ScaledUp")],
+)
+def test_activated_is_told_only_where_a_call_brought_the_pod_back(reason: str, event: str) -> None:
+    cluster = a_cluster(1, TO_ZERO)
+    decide(cluster, 0, reason=DecisionReason.IDLE)
+    cluster.settle()
+    decide(cluster, 1, reason=DecisionReason(reason), message="why")
+    assert [told.reason for told in cluster.reconcile().events] == [event]
+
+
 def test_without_a_ready_activator_the_last_pod_stays() -> None:
     cluster = a_cluster(2, TO_ZERO)
     cluster.around["activation"] = Activation(port=20_017)
@@ -252,6 +265,15 @@ def test_a_single_pod_is_nobodys_to_evict_until_its_replacement_takes_too_long()
     assert made.requeue_after == 900
     cluster.now += timedelta(seconds=901)
     cluster.reconcile()
+    assert budget(cluster) == 1
+
+
+def test_where_nodes_are_not_watched_a_single_pod_may_be_evicted() -> None:
+    """Nobody would replace it first: a drain of its node would wait for ever."""
+    cluster = a_cluster(1)
+    assert budget(cluster) == 0
+    cluster.settings = worlds.settings(has_activator=True, watches_nodes=False)
+    cluster.settle()
     assert budget(cluster) == 1
 
 
