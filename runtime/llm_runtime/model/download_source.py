@@ -85,7 +85,6 @@ def _from_web(download: Download, web: WebDownload, progress: Progress) -> Pinne
     if download.is_enough(web.pinned):
         return web.pinned
     progress.begin(Step.FETCH, 0)
-    web.fetch(progress)
-    small_files([path.name for path in download.folder.iterdir()])
+    small_files(web.fetch(progress))
     download.inspect(download.folder)
     return web.pinned

@@ -62,9 +62,14 @@ def weight_files(folder: Path, names: Collection[str]) -> list[str]:
     return [plain_name(shard) for shard in shards]
 
 
+def has_weights(names: Collection[str]) -> bool:
+    """Whether there are safetensors at the root."""
+    return SINGLE_FILE in names or INDEX_FILE in names
+
+
 def require_weights(names: Collection[str]) -> None:
     """ModelError unless there are safetensors; it says what to do about what is there instead."""
-    if SINGLE_FILE in names or INDEX_FILE in names:
+    if has_weights(names):
         return
     if any(name.endswith(".onnx") for name in names):
         raise ModelError(

@@ -7,12 +7,13 @@ import errno
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
 from llm_runtime.errors import ModelError, Reason
 from llm_runtime.model.digests import combined_sha256
 from llm_runtime.model.progress import Progress, Step
-from llm_runtime.model.selection import small_files, weight_files
+from llm_runtime.model.selection import has_weights, require_weights, small_files, weight_files
 from llm_runtime.model.source import Pinned, VolumeSource
 from llm_runtime.model.space import require_disk
 
@@ -29,7 +30,10 @@ class VolumeCopy:
         self._digests: list[tuple[str, str]] = []
 
     def survey(self) -> dict[str, int]:
-        """Sizes of the files at the folder's root. Raises ModelError(FileNotFound)."""
+        """Sizes of the files at the folder's root.
+
+        Raises ModelError: FileNotFound without the folder; and what ``require_weights`` raises.
+        """
         with self._errors():
             if not self._source.folder.is_dir():
                 raise ModelError(
@@ -38,7 +42,12 @@ class VolumeCopy:
                     " name",
                 )
             paths = [path for path in self._source.folder.iterdir() if path.is_file()]
-            return {path.name: path.stat().st_size for path in paths}
+            sizes = {path.name: path.stat().st_size for path in paths}
+            if not has_weights(sizes):
+                # A folder of exports keeps them one below; it is told what it is, too.
+                below = islice(self._source.folder.glob("*/*.onnx"), 1)
+                require_weights([*sizes, *map(str, below)])
+            return sizes
 
     def copy_small(self, sizes: dict[str, int], progress: Progress) -> None:
         """Configuration, tokenizer and index. Raises ModelError."""

@@ -55,24 +55,28 @@ class WebDownload:
         uri = f"{self._source.url}#sha256={digest}"
         return Pinned(uri, f"sha256:{digest}", f"http:{digest}")
 
-    def fetch(self, progress: Progress) -> None:
-        """Downloads and unpacks everything. Raises ModelError."""
-        if self._source.is_index:
-            self._fetch_listed(progress)
-        else:
-            self._fetch_archive(progress)
+    def fetch(self, progress: Progress) -> list[str]:
+        """Downloads and unpacks everything; returns the names of all files of the source.
 
-    def _fetch_listed(self, progress: Progress) -> None:
+        Those that were left out are named as well: they tell what the source is. Raises ModelError.
+        """
+        if self._source.is_index:
+            return self._fetch_listed(progress)
+        return self._fetch_archive(progress)
+
+    def _fetch_listed(self, progress: Progress) -> list[str]:
         with self._open(self._source.url) as (body, _):
             content = body.read(_MAXIMUM_INDEX + 1)
         if hashlib.sha256(content).hexdigest() != self._source.sha256:
             raise self._mismatch(self._source.url)
-        wanted = [file for file in self._read_index(content).files if is_wanted(file.path)]
+        files = self._read_index(content).files
+        wanted = [file for file in files if is_wanted(file.path)]
         size = sum(file.size for file in wanted)
         require_disk(self._folder, size)
         progress.begin(Step.FETCH, size)
         for file in wanted:
             self._fetch_file(file, progress)
+        return [file.path for file in files]
 
     def _read_index(self, content: bytes) -> FileIndex:
         try:
@@ -98,28 +102,28 @@ class WebDownload:
         if (size, digest.hexdigest()) != (file.size, file.sha256):
             raise self._mismatch(url)
 
-    def _fetch_archive(self, progress: Progress) -> None:
+    def _fetch_archive(self, progress: Progress) -> list[str]:
         with self._open(self._source.url) as (body, length):
             require_disk(self._folder, length)
             progress.begin(Step.FETCH, length)
             stream = _HashingStream(body, progress)
-            failure = self._unpack(stream)
+            unpacked = self._unpack(stream)
             stream.drain()
         # Only now is it known whether the content can be believed, its faults included.
         if stream.digest != self._source.sha256:
             raise self._mismatch(self._source.url)
-        if failure is not None:
-            raise failure
+        if isinstance(unpacked, ModelError):
+            raise unpacked
+        return unpacked
 
-    def _unpack(self, stream: "_HashingStream") -> ModelError | None:
+    def _unpack(self, stream: "_HashingStream") -> list[str] | ModelError:
         try:
             with tarfile.open(fileobj=stream, mode="r|*") as archive:
-                unpack_members(archive, self._folder)
+                return unpack_members(archive, self._folder)
         except (tarfile.TarError, zlib.error, EOFError, UnicodeError) as error:
             return _bad_archive(f"cannot be read ({type(error).__name__})")
         except ModelError as error:
             return error
-        return None
 
     @contextmanager
     def _open(self, url: str) -> Iterator[tuple[Any, int]]:
@@ -172,11 +176,13 @@ class WebDownload:
         )
 
 
-def unpack_members(archive: tarfile.TarFile, folder: Path) -> None:
+def unpack_members(archive: tarfile.TarFile, folder: Path) -> list[str]:
     """Writes the wanted files of an archive, at its root or in its one folder, into ``folder``.
 
+    Returns the names of those, and the paths of the files that stay in the archive.
     Raises ModelError for links, devices, paths that lead outside and names that come twice.
     """
+    names = []
     for count, member in enumerate(archive):
         if count > _MAXIMUM_MEMBERS:
             raise _bad_archive(f"has more than {_MAXIMUM_MEMBERS} entries")
@@ -189,6 +195,10 @@ def unpack_members(archive: tarfile.TarFile, folder: Path) -> None:
             raise _bad_archive(f"holds {member.name[:100]!r}, which is no plain file")
         if parts and len(parts) <= 2 and is_wanted(parts[-1]):
             _write_member(archive, member, folder / plain_name(parts[-1]))
+            names.append(parts[-1])
+        else:
+            names.append("/".join(parts))
+    return names
 
 
 def _write_member(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> None:

@@ -119,6 +119,26 @@ def test_an_index_becomes_a_checkpoint(pages: Pages, checkpoint: Path, tmp_path:
     assert contents(tmp_path / "copy") == contents(checkpoint)
 
 
+@pytest.mark.parametrize("path", ["model.onnx", "onnx/model.onnx", "model/onnx/model.onnx"])
+def test_an_archive_of_onnx_files_is_told_what_it_is(
+    pages: Pages, tmp_path: Path, path: str
+) -> None:
+    (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / path).write_bytes(b"x")
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        archive.add(tmp_path / path, arcname=path)
+    error = refusal(pages.add("/m.tar", buffer.getvalue()), tmp_path / "copy")
+    assert error.reason is Reason.PRE_EXPORTED_UNSUPPORTED
+
+
+def test_an_index_of_onnx_files_is_told_what_it_is(pages: Pages, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "model.onnx").write_bytes(b"x")
+    error = refusal(index(tmp_path / "files", pages), tmp_path / "copy")
+    assert error.reason is Reason.PRE_EXPORTED_UNSUPPORTED
+
+
 def test_another_digest_is_refused(pages: Pages, checkpoint: Path, tmp_path: Path) -> None:
     source = pages.add("/m.tar", packed(checkpoint))
     error = refusal(HttpSource(source.url, "0" * 64), tmp_path / "copy")

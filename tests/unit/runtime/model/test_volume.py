@@ -70,6 +70,24 @@ def test_a_missing_folder_is_named(volume: Path, tmp_path: Path) -> None:
     assert caught.value.reason is Reason.FILE_NOT_FOUND
 
 
+@pytest.mark.parametrize("path", ["model.onnx", "onnx/model.onnx"])
+def test_a_folder_of_onnx_files_is_told_what_it_is(volume: Path, tmp_path: Path, path: str) -> None:
+    (volume / "model" / "model.safetensors").unlink()
+    (volume / "model" / path).parent.mkdir(exist_ok=True)
+    (volume / "model" / path).write_bytes(b"x")
+    with pytest.raises(ModelError, match="holds ONNX files") as caught:
+        download(volume / "model", tmp_path / "copy", volume)
+    assert caught.value.reason is Reason.PRE_EXPORTED_UNSUPPORTED
+
+
+def test_a_folder_below_that_cannot_be_read_is_no_matter(volume: Path, tmp_path: Path) -> None:
+    (volume / "model" / "model.safetensors").unlink()
+    (volume / "model" / "lost+found").mkdir(mode=0)
+    with pytest.raises(ModelError, match="holds neither") as caught:
+        download(volume / "model", tmp_path / "copy", volume)
+    assert caught.value.reason is Reason.FILE_NOT_FOUND
+
+
 def test_a_missing_shard_is_named(volume: Path, tmp_path: Path) -> None:
     (volume / "model" / "model.safetensors.index.json").write_text(
         '{"weight_map": {"a": "model-00001-of-00002.safetensors"}}'
