@@ -47,8 +47,11 @@ class Source:
 
     @property
     def display(self) -> str:
-        """Short, for a table: a commit is cut to twelve digits, a file's digest is left out."""
-        uri = self.uri.partition("#")[0]
+        """Short, for a table: a commit is cut to twelve digits, a file's digest is left out.
+
+        So is a URL's query: more people read a status than a spec, and a signature is a password.
+        """
+        uri = re.split("[?#]", self.uri, maxsplit=1)[0]
         return re.sub(r"@([0-9a-f]{12})[0-9a-f]{28}$", r"@\1", uri)
 
 

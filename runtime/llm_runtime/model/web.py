@@ -50,9 +50,13 @@ class WebDownload:
 
     @property
     def pinned(self) -> Pinned:
-        """Its digest was given, so it is pinned from the start."""
+        """Its digest was given, so it is pinned from the start.
+
+        The uri goes into the artifact, which more people read than the source: a signed URL's query
+        is a password, so it stays out.
+        """
         digest = self._source.sha256
-        uri = f"{self._source.url}#sha256={digest}"
+        uri = urlsplit(self._source.url)._replace(query="", fragment="").geturl()
         return Pinned(uri, f"sha256:{digest}", f"http:{digest}")
 
     def fetch(self, progress: Progress) -> list[str]:

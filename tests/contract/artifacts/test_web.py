@@ -114,6 +114,15 @@ def test_an_archive_becomes_a_checkpoint(
     assert pinned.identity == f"http:{source.sha256}"
 
 
+def test_what_is_recorded_of_a_signed_url_gives_no_access(
+    pages: Pages, checkpoint: Path, tmp_path: Path
+) -> None:
+    source = pages.add("/m.tar?sig=hunter2&expires=9", packed(checkpoint))
+    pinned = download(source, tmp_path / "copy")
+    assert pinned.uri == f"{pages.endpoint}/m.tar"
+    assert pinned.revision == f"sha256:{source.sha256}"
+
+
 def test_an_index_becomes_a_checkpoint(pages: Pages, checkpoint: Path, tmp_path: Path) -> None:
     download(index(checkpoint, pages), tmp_path / "copy")
     assert contents(tmp_path / "copy") == contents(checkpoint)

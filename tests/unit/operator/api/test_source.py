@@ -56,6 +56,9 @@ def test_the_export_pod_sees_a_claim_where_it_is_mounted() -> None:
     assert parse_uri("hf://a/b").job_uri == "hf://a/b@main"
 
 
-def test_a_table_shows_neither_digests_nor_whole_commits() -> None:
+def test_a_table_shows_neither_digests_nor_whole_commits_nor_signatures() -> None:
     assert parse_uri(f"https://host/x.tar#sha256={SHA}").display == "https://host/x.tar"
+    signed = parse_uri(f"https://host/x.tar?sig=hunter2#sha256={SHA}")
+    assert signed.display == "https://host/x.tar"
+    assert "?sig=hunter2" in signed.uri, "the export Job needs it"
     assert parse_uri(f"hf://a/b@{'0123456789' * 4}").display == "hf://a/b@012345678901"
