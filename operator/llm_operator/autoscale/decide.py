@@ -55,7 +55,8 @@ def decide(
 
 @dataclass(frozen=True, slots=True)
 class _Wanted:
-    """What is wanted before bounds: `count` pods, and `beyond` if nothing but bounds held back."""
+    """What is wanted before bounds: `count` pods. The load itself asks for `beyond`, however many
+    there may be (0: nobody knows)."""
 
     count: int
     reason: DecisionReason
@@ -71,12 +72,12 @@ def _wanted(view: View) -> tuple[View, _Wanted]:
     if guarded is not None:
         return view, _Wanted(guarded.count, guarded.reason, guarded.count)
     if view.is_blind:
-        return view, _Wanted(current, DecisionReason.METRICS_UNAVAILABLE, current)
+        return view, _Wanted(current, DecisionReason.METRICS_UNAVAILABLE, 0)
     if up.count > current:
         return view, _raised(view, up)
     if not view.load.ready and current:
-        return view, _Wanted(current, DecisionReason.NO_POD_READY, current)
-    return view, _lowered(view, fewest)
+        return view, _Wanted(current, DecisionReason.NO_POD_READY, up.count)
+    return view, _lowered(view, fewest, up)
 
 
 def _remember_wishes(view: View, up: Wish, fewest: int, guarded: Wish | None) -> View:
@@ -108,7 +109,7 @@ def _raised(view: View, up: Wish) -> _Wanted:
     return _Wanted(count, reason, up.count)
 
 
-def _lowered(view: View, fewest: int) -> _Wanted:
+def _lowered(view: View, fewest: int, up: Wish) -> _Wanted:
     """Downwards, as far as everything that holds pods lets it."""
     current = view.seen.current
     if current == 0:
@@ -119,13 +120,13 @@ def _lowered(view: View, fewest: int) -> _Wanted:
         target, fewest, reason = 0, 0, DecisionReason.IDLE
     held = _held(view, min(target, current), fewest)
     if held is not None:
-        return _Wanted(current, held, current)
+        return _Wanted(current, held, up.count)
     rules = view.spec.scale_down.policies
     least = policies.lowest(current, view.seen.now, view.memory.changes, rules)
     count = target if least is None else max(target, least)
     if count >= current:
-        return _Wanted(current, DecisionReason.POLICY_HOLDS, current)
-    return _Wanted(count, reason, count)
+        return _Wanted(current, DecisionReason.POLICY_HOLDS, up.count)
+    return _Wanted(count, reason, up.count)
 
 
 def _held(view: View, target: int, fewest: int) -> DecisionReason | None:
@@ -144,7 +145,7 @@ def _held(view: View, target: int, fewest: int) -> DecisionReason | None:
 
 
 def _bounded(view: View, wanted: _Wanted) -> Wish:
-    """Within minimum, maximum, what nodes take and what a rollout needs."""
+    """Within minimum, what nodes take, what a rollout needs, and above all the maximum."""
     current, ceiling = view.seen.current, view.spec.max_replicas
     count, reason = wanted.count, wanted.reason
     if wanted.beyond > ceiling and count >= min(current, ceiling):
@@ -157,8 +158,8 @@ def _bounded(view: View, wanted: _Wanted) -> Wish:
         by_schedule = view.memory.floor.replicas > view.spec.min_replicas
         reason = DecisionReason.SCHEDULE if by_schedule else DecisionReason.MINIMUM
         count = view.floor
-    if count < view.seen.rollout_floor:
-        count, reason = view.seen.rollout_floor, DecisionReason.ROLLOUT
+    if count < min(view.seen.rollout_floor, ceiling):
+        count, reason = min(view.seen.rollout_floor, ceiling), DecisionReason.ROLLOUT
     return Wish(count, reason)
 
 

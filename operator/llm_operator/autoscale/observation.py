@@ -43,8 +43,9 @@ class Observation:
     current: int
     """Pods that were wanted last; at the very start `spec.replicas`."""
     rollout_floor: int = 0
-    """What a running rollout needs."""
+    """What a rollout that gets on needs, as far as the maximum lets it."""
     is_rolling: bool = False
+    """Whether a rollout gets on: one that is stuck may be so for ever, and holds nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

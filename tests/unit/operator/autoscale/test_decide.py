@@ -362,10 +362,17 @@ def test_a_schedule_is_a_floor() -> None:
     assert (decision.desired, decision.reason) == (5, DecisionReason.SCHEDULE)
 
 
-def test_a_rollout_gets_what_it_needs_even_beyond_the_maximum() -> None:
+def test_a_rollout_gets_what_it_needs_within_the_maximum() -> None:
     course = settled(2, 2, minReplicas=2, maxReplicas=3)
     decision = course.look(spread(2, 2), rollout_floor=4, is_rolling=True)
-    assert (decision.desired, decision.reason) == (4, DecisionReason.ROLLOUT)
+    assert (decision.desired, decision.reason) == (3, DecisionReason.ROLLOUT)
+
+
+def test_a_maximum_that_was_lowered_holds_in_a_rollout_too() -> None:
+    course = settled(10, 8, minReplicas=10)
+    course.spec = autoscaling(maxReplicas=3)
+    decision = course.look(spread(8, 10), rollout_floor=10, is_rolling=True)
+    assert (decision.desired, decision.reason) == (3, DecisionReason.MAXIMUM)
 
 
 def test_nothing_goes_while_a_rollout_runs() -> None:

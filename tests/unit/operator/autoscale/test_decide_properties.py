@@ -108,11 +108,25 @@ def walk(course: Course, story: list[Any]) -> list[tuple[int, Decision, dict[str
 def test_never_below_the_minimum_nor_above_the_maximum(
     spec: AutoscalingSpec, current: int, story: list[Any]
 ) -> None:
-    """Whatever pods say. Only a rollout may ask for more."""
+    """Whatever pods say and whatever a rollout needs."""
     for _, decision, around in walk(Course(spec, current), story):
-        floor = around.get("rollout_floor", 0)
+        floor = min(around.get("rollout_floor", 0), spec.max_replicas)
         assert decision.desired >= max(spec.min_replicas, floor)
-        assert decision.desired <= max(spec.max_replicas, floor)
+        assert decision.desired <= spec.max_replicas
+
+
+@given(specs(), st.integers(1, 20), st.lists(moments, min_size=1, max_size=25))
+@settings(max_examples=80, deadline=None)
+def test_a_lowered_maximum_holds_at_once_whatever_a_rollout_does(
+    spec: AutoscalingSpec, most: int, story: list[Any]
+) -> None:
+    course = Course(spec, 20)
+    walk(course, story)
+    least = min(spec.min_replicas, most)
+    course.spec = spec.model_copy(update={"max_replicas": most, "min_replicas": least})
+    for seen, after, around in story:
+        held = {**around, "rollout_floor": course.current, "is_rolling": True}
+        assert course.look(seen, after, **held).desired <= most
 
 
 @given(specs(), st.integers(0, 20), st.lists(moments, max_size=25))
@@ -150,9 +164,6 @@ def test_a_restart_never_scales_down(spec: AutoscalingSpec, current: int, story:
         if course.now + after >= end:
             break
         before = course.current
-        # What a rollout asked for beyond the maximum goes with the rollout.
-        if before > spec.max_replicas:
-            break
         assert course.look(seen, after, **around).desired >= before
 
 

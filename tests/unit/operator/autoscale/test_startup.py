@@ -33,8 +33,7 @@ def test_a_sibling_that_never_starts_spoils_no_start() -> None:
         at(2000, "ab", "xc"),
         at(2012, "abc", "x"),
     )
-    assert startups.took == (11, 12)
-    assert startups.p90 == 12
+    assert (startups.took, startups.p90) == ((11, 12), 12)
 
 
 def test_of_what_was_there_before_us_nothing_is_learned() -> None:
