@@ -122,9 +122,14 @@ def serve_hub(stage: Stage) -> None:
     )
 
 
+def minimal(stage: Stage) -> str:
+    """The six-line LLMDeployment under the stage's name."""
+    return MINIMAL.read_text().replace("{name: demo}", f"{{name: {stage.name}}}")
+
+
 def apply_minimal(stage: Stage) -> str:
     """Applies the six-line LLMDeployment; returns its text."""
-    text = MINIMAL.read_text().replace("{name: demo}", f"{{name: {stage.name}}}")
+    text = minimal(stage)
     stage.kubectl.apply(text, "-n", stage.namespace)
     return text
 
