@@ -18,6 +18,7 @@ from llm_runtime.errors import ModelError, Reason
 from llm_runtime.tokenizer.codec import SpecialText
 
 _LONGEST_TEMPLATE = 256 * 1024
+_LONGEST_REASON = 200
 # One rendering may take this many turns of `range` in all; loops over messages are bounded by the
 # messages.
 _RANGE_TURNS = 10_000
@@ -48,10 +49,11 @@ class ChatTemplate:
             )
         try:
             self._template = _environment().from_string(source)
-        except jinja2.TemplateError as error:
+        except Exception as error:  # constants are folded here, so the template's own code may fail
+            what = f"{type(error).__name__}: {error}"[:_LONGEST_REASON]
             raise ModelError(
                 Reason.MODEL_LOAD_FAILED,
-                f"The chat template does not compile: {error}; correct it and export again",
+                f"The chat template does not compile ({what}); correct it and export again",
             ) from error
         self._special = special
 
@@ -82,7 +84,9 @@ class ChatTemplate:
             return _join(pieces, limit)
         except _Refused as error:
             raise ChatError(f"The model's chat template refuses the messages: {error}") from error
-        except (jinja2.TemplateError, ArithmeticError, LookupError, TypeError, ValueError) as error:
+        except ChatError:
+            raise
+        except Exception as error:  # a template is a program, its faults are of any kind
             raise ChatError(
                 f"The model's chat template failed with {type(error).__name__}"
             ) from error
@@ -132,7 +136,7 @@ def _join(pieces: Iterator[str], limit: int) -> str:
 
 
 def _raise(message: str) -> NoReturn:
-    raise _Refused(str(message)[:200])
+    raise _Refused(str(message)[:_LONGEST_REASON])
 
 
 def _strftime_now(form: str) -> str:

@@ -114,6 +114,16 @@ def test_bad_input_ends_with_its_own_reason_and_is_not_tried_again(job: Job, cas
     assert ";" in message["message"], "says what to do"
 
 
+def test_a_chat_template_that_does_not_compile_fails_the_export(job: Job, tmp_path: Path) -> None:
+    job = unlike_others(job, tmp_path, seed=13)
+    template = tmp_path / "volume" / "chat_template.jinja"
+    template.write_text("{{ (7 ** 3000000) | string | length }}")
+    message = job.call_all()
+    assert (message["ok"], message["reason"]) == (False, "ExportFailed")
+    assert "chat template does not compile" in message["message"]
+    assert message["retryable"] is False
+
+
 def test_a_hub_that_is_away_is_worth_another_try(job: Job) -> None:
     job.environment["LLM_SOURCE_ENDPOINT"] = f"http://127.0.0.1:{free_port()}"
     message = job.call("fetch")

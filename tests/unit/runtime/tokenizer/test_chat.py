@@ -112,6 +112,29 @@ def test_a_template_that_does_not_compile_is_refused_at_load() -> None:
     assert caught.value.reason is Reason.MODEL_LOAD_FAILED
 
 
+DEEP = "{{ " + "(" * 3000 + "1" + ")" * 3000 + " }}"
+
+
+@pytest.mark.parametrize("source", ["{{ (7 ** 3000000) | string | length }}", DEEP])
+def test_a_template_whose_constants_fail_is_refused_at_load(source: str) -> None:
+    with pytest.raises(ModelError, match="does not compile") as caught:
+        ChatTemplate(source, SPECIAL)
+    assert caught.value.reason is Reason.MODEL_LOAD_FAILED
+    assert len(str(caught.value)) < 400
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}",
+        "{{ (messages * 10 ** 15) | length }}",
+    ],
+)
+def test_whatever_a_template_fails_with_is_the_requests_error_alone(source: str) -> None:
+    with pytest.raises(ChatError, match=r"failed with \w+$"):
+        render(source)
+
+
 def test_a_template_of_absurd_length_is_refused_at_load() -> None:
     with pytest.raises(ModelError, match="at most 262144 are allowed"):
         ChatTemplate("x" * 262_145, SPECIAL)
