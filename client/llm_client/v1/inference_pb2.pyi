@@ -59,7 +59,7 @@ class GenerateRequest(_message.Message):
     STOPPING_FIELD_NUMBER: _builtins.int
     RESPONSE_FIELD_NUMBER: _builtins.int
     request_id: _builtins.str
-    """Chosen by the server when empty; appears in logs and errors. At most 128 characters."""
+    """Returned in prompt_info; chosen by the server when empty. At most 128 printable characters."""
     model: _builtins.str
     """The served name. Empty means the only model there is; any other name is NOT_FOUND."""
     text: _builtins.str
