@@ -50,7 +50,7 @@ WAIT_SECONDS = 180.0
 
 @dataclass(slots=True)
 class Bench:
-    """Where it is measured, and what all load together came to."""
+    """Where it is measured, and what the load of its present part came to."""
 
     stage: story.Stage
     load: LoadPod
@@ -297,8 +297,8 @@ def activate(bench: Bench) -> Activation:
 
 def many_figures(bench: Bench) -> Iterator[Figure]:
     """Calls that flow while the deployment goes up, down and to zero, again and again."""
-    began = time.time()
     bench.until(0)
+    bench.counts, bench.errors, began = Counter(), Counter(), time.time()
     moved = Transitions()
     for number in range(1, MOST_CYCLES + 1):
         _cycle(bench)

@@ -107,7 +107,9 @@ class ColdStart:
     begin: float
     """Start of the serving process; verifies and reads the artifact."""
     load: float
-    """The model into memory, and the first step."""
+    """The model into memory."""
+    warm_up: float
+    """The first step."""
     notice: float
     """Until the kubelet's probes have told of readiness."""
 
@@ -120,6 +122,7 @@ class ColdStart:
             line_time(fetch_log, "fetch: started"),
             last_line_time(fetch_log),
             line_time(runtime_log, '"Planned the memory"'),
+            line_time(runtime_log, '"Loaded the model"'),
             line_time(runtime_log, '"SERVING"'),
             life.ready,
         ]

@@ -189,6 +189,7 @@ class Engine:
 
     def _load_model(self) -> None:
         self._backend.load()
+        log.info("Loaded the model")
         self._backend.step(StepInput((StepRow(slot=0, start=0, tokens=(0,)),)))
         self.ready.set_result(None)
 

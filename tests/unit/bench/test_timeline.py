@@ -61,11 +61,12 @@ def test_a_cold_start_is_told_in_parts_that_add_up_to_the_pods_own_start() -> No
     fetch = "1970-01-01T00:00:03.5Z fetch: started, 5 MB\n1970-01-01T00:00:10Z /model: sha256\n"
     runtime = (
         '1970-01-01T00:00:15.123456789Z {"message": "Planned the memory"}\n'
+        '1970-01-01T00:00:55Z {"message": "Loaded the model"}\n'
         '1970-01-01T00:00:58Z {"message": "Entered a phase", "phase": "SERVING"}\n'
     )
     found = ColdStart.of(life, fetch, runtime)
     assert found is not None
     parts = [getattr(found, name) for name in ColdStart.__slots__]
-    assert parts == pytest.approx([1, 2.5, 6.5, 5.123456, 42.876544, 2])
+    assert parts == pytest.approx([1, 2.5, 6.5, 5.123456, 39.876544, 3, 2])
     assert sum(parts) == pytest.approx(60.0)
     assert ColdStart.of(life, "", runtime) is None
