@@ -163,7 +163,13 @@ def _bounded(view: View, wanted: _Wanted) -> Wish:
     return Wish(count, reason)
 
 
-_AT_ONCE = frozenset({DecisionReason.METRICS_UNAVAILABLE, DecisionReason.CAPACITY_LIMITED})
+_AT_ONCE = frozenset(
+    {
+        DecisionReason.METRICS_UNAVAILABLE,
+        DecisionReason.CAPACITY_LIMITED,
+        DecisionReason.AT_MAXIMUM,
+    }
+)
 """Reasons to keep that are told without waiting whether they last."""
 
 _OF_CHANGE = frozenset(
@@ -188,7 +194,7 @@ def _told(view: View, settled: Wish) -> View:
     """What is told: a change and trouble at once; why nothing changes only once that has held for
     a stable window, so that noise writes no status; that all is steady only after trouble."""
     shown, now, reason = view.memory.shown, view.seen.now, settled.reason
-    if settled.count != shown.desired:
+    if settled.count != shown.desired or not shown.message:
         return _show(view, settled)
     if reason is shown.reason or (shown.reason in _OF_CHANGE and reason in _NO_NEWS):
         return _keep(view, None)
@@ -202,10 +208,9 @@ def _told(view: View, settled: Wish) -> View:
 def _keep(view: View, coming: DecisionReason | None, since: float = 0.0) -> View:
     """Tells the same on; `coming` may be told once it has held for long enough."""
     shown = view.memory.shown
-    if shown.message and shown.next is coming:
+    if shown.next is coming:
         return view
-    message = shown.message or explain(view, Wish(shown.desired, shown.reason))
-    kept = replace(shown, message=message, next=coming, next_since=since)
+    kept = replace(shown, next=coming, next_since=since)
     return replace(view, memory=replace(view.memory, shown=kept))
 
 

@@ -59,9 +59,13 @@ class Autoscaler:
 
     def decide(self, key: Key, subject: Subject) -> Decision:
         """The decision of this moment, on what a reconcile has just read."""
-        course = self._courses.get(key)
+        course, standing = self._courses.get(key), subject.standing
         memory = (
-            course.memory if course else Memory.after_restart(subject.standing.current, self.now())
+            course.memory
+            if course
+            else Memory.after_restart(
+                standing.current, self.now(), standing.reason, standing.message
+            )
         )
         decision = self._ask(key, subject, memory)
         if course is None:

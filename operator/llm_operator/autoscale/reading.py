@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from llm_operator.api.conditions import moment
 from llm_operator.autoscale.observation import Observation, PodReport
+from llm_operator.autoscale.reason import DecisionReason
 from llm_operator.autoscale.signals import FIRST_WORD_SECONDS, HeldCalls, PodLoad, Silence
 from llm_operator.reconcile import pods
 from llm_operator.reconcile.world import Manifest
@@ -22,6 +23,9 @@ class Standing:
     is_rolling: bool = False
     is_refused: bool = False
     """A quota, or a cluster autoscaler that has said no: waiting for nodes is no use."""
+    reason: DecisionReason = DecisionReason.STEADY
+    message: str = ""
+    """Why `current` is wanted, as status tells it; empty where it tells nothing yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from llm_operator.api.llmdeployment import LLMDeployment, LLMDeploymentSpec
 from llm_operator.autoscale.loop import Autoscaler, Subject
 from llm_operator.autoscale.observation import Limits
 from llm_operator.autoscale.reading import Standing
+from llm_operator.autoscale.reason import DecisionReason
 from llm_operator.control.channel import Endpoint
 from llm_operator.control.loads import Held, Loads
 from llm_operator.kube.store import Key
@@ -95,12 +96,15 @@ def _listens(pod: Manifest) -> bool:
 def standing_of(world: World, spec: LLMDeploymentSpec) -> Standing:
     """What the autoscaler has to know of an LLMDeployment besides loads and pods."""
     deployments = live_deployments(world)
+    reason, message = _told(world.deployment)
     return Standing(
         current=_current(world.deployment, spec),
         replicas=sum(int(d["spec"].get("replicas") or 0) for d in deployments.values()),
         is_rolling=(world.deployment.status.get("rollout") or {}).get("phase") == "Progressing",
         is_refused=world.is_scale_up_refused
         or any(is_quota_exceeded(deployment) for deployment in deployments.values()),
+        reason=reason,
+        message=message,
     )
 
 
@@ -108,3 +112,13 @@ def _current(deployment: LLMDeployment, spec: LLMDeploymentSpec) -> int:
     """What was decided last; at the very start what the user wrote."""
     told = (deployment.status.get("autoscaling") or {}).get("desiredReplicas")
     return int(told) if told is not None else spec.replicas
+
+
+def _told(deployment: LLMDeployment) -> tuple[DecisionReason, str]:
+    """Why it was decided so, and the sentence on record; none where this version does not know
+    the reason."""
+    told = deployment.status.get("autoscaling") or {}
+    try:
+        return DecisionReason(told.get("reason", "")), str(told.get("message", ""))
+    except ValueError:
+        return DecisionReason.STEADY, ""

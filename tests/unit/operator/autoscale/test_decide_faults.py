@@ -4,9 +4,12 @@ import math
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from llm_operator.autoscale.decide import ConditionReason, DecisionReason
 from llm_operator.autoscale.demand import MOST_WAITING, is_credible
+from llm_operator.autoscale.memory import Memory
 from llm_operator.autoscale.observation import PodReport
 from support.fleet import Course, autoscaling, load, pod, silent, spread
 
@@ -169,6 +172,27 @@ def test_noise_writes_no_status() -> None:
         course.look(spread(7 if i % 3 else 5, course.current), 1)
     told = {(d.desired, d.reason, d.message, str(d.inputs)) for d in course.history[400:]}
     assert len(told) == 1
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=5), st.integers(1, 6))
+@settings(max_examples=40, deadline=None)
+def test_a_restart_rewrites_no_status_of_what_has_converged(story: list[int], current: int) -> None:
+    course = Course(autoscaling(maxReplicas=6), current)
+    for requests in story:
+        course.serve(requests, 1500, step=5)
+    before = course.history[-1]
+    shown = course.memory.shown
+    course.memory = Memory.after_restart(course.current, course.now, shown.reason, shown.message)
+    course.history.clear()
+    course.serve(story[-1], 1500, step=5)
+    told = {(d.desired, d.reason, d.message) for d in course.history}
+    assert told == {(before.desired, before.reason, before.message)}
+
+
+def test_the_maximum_is_told_at_once() -> None:
+    course = Course(autoscaling(maxReplicas=4), 4)
+    course.stay(spread(8, 4), 200, step=5)
+    assert course.stay(spread(60, 4), 10).reason is DecisionReason.AT_MAXIMUM
 
 
 def test_a_lie_about_capacity_of_one_pod_does_not_end_the_others() -> None:

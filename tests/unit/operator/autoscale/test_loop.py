@@ -11,7 +11,7 @@ from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale.loop import BREATH_SECONDS, Autoscaler, Subject
 from llm_operator.autoscale.observation import Limits
 from llm_operator.autoscale.reading import Standing
-from llm_operator.autoscale.reason import ConditionReason
+from llm_operator.autoscale.reason import ConditionReason, DecisionReason
 from llm_operator.autoscale.signals import (
     FIRST_WORD_SECONDS,
     HeldCalls,
@@ -80,9 +80,15 @@ def autoscaler(place: Place) -> Iterator[Autoscaler]:
     made.reset()
 
 
-def a_subject(current: int = 1, **spec: Any) -> Subject:
+def a_subject(
+    current: int = 1,
+    reason: DecisionReason = DecisionReason.STEADY,
+    message: str = "",
+    **spec: Any,
+) -> Subject:
     whole = AutoscalingSpec.model_validate({"maxReplicas": 8, **spec})
-    return Subject(whole, Limits(capacity_timeout=900), Standing(current=current, replicas=current))
+    standing = Standing(current=current, replicas=current, reason=reason, message=message)
+    return Subject(whole, Limits(capacity_timeout=900), standing)
 
 
 def due(autoscaler: Autoscaler) -> float | None:
@@ -154,6 +160,31 @@ async def test_a_new_leader_does_not_scale_down_on_what_it_has_not_seen(
     assert autoscaler.decide(KEY, subject).desired == 3
     place.now += 10
     assert autoscaler.decide(KEY, subject).desired == 3
+
+
+async def test_a_new_leader_says_what_status_says_while_it_holds(
+    autoscaler: Autoscaler, place: Place
+) -> None:
+    """What a converged object says is not written again."""
+    place.loads = {uid: worlds.load(3) for uid in "ab"}
+    sentence = "Scaled from 1 to 2 pods: as it was then."
+    subject = a_subject(current=2, reason=DecisionReason.BURST, message=sentence)
+    for _ in range(200):
+        decision = autoscaler.decide(KEY, subject)
+        assert (decision.reason, decision.message) == (DecisionReason.BURST, sentence)
+        place.now += 2
+
+
+async def test_a_new_leader_that_status_tells_nothing_says_what_it_sees(
+    autoscaler: Autoscaler, place: Place
+) -> None:
+    """ "The load fits" was never established."""
+    place.loads = {uid: worlds.load(15) for uid in "abcd"}
+    decision = autoscaler.decide(KEY, a_subject(current=4, maxReplicas=4))
+    assert decision.reason is DecisionReason.AT_MAXIMUM
+    assert decision.message == (
+        "Keeping 4 pods: the load asks for more than maxReplicas (4) allows."
+    )
 
 
 async def test_a_pod_that_has_just_begun_is_not_one_that_is_silent(

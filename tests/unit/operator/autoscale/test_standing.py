@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from llm_operator.autoscale.reading import Standing
+from llm_operator.autoscale.reason import DecisionReason
 from llm_operator.reconcile.scaling import standing_of
 from support import worlds
 
@@ -13,6 +14,27 @@ def standing(status: dict[str, Any], **spec: Any) -> Standing:
     world = worlds.world({"autoscaling": {"maxReplicas": 4}, **spec}, status=status)
     assert world.deployment.spec is not None
     return standing_of(world, world.deployment.spec)
+
+
+def test_a_new_leader_is_told_what_status_says() -> None:
+    on_record = {
+        "desiredReplicas": 3,
+        "reason": "Burst",
+        "message": "Scaled from 1 to 3 pods: why.",
+    }
+    told = standing({"autoscaling": on_record})
+    assert (told.current, told.reason) == (3, DecisionReason.BURST)
+    assert told.message == on_record["message"]
+
+
+@pytest.mark.parametrize(
+    "on_record",
+    [{}, {"desiredReplicas": 3, "reason": "OfALaterVersion", "message": "For what it is worth."}],
+)
+def test_what_status_does_not_tell_or_this_version_does_not_know_is_told_anew(
+    on_record: dict[str, Any],
+) -> None:
+    assert standing({"autoscaling": on_record}).message == ""
 
 
 @pytest.mark.parametrize(
