@@ -79,11 +79,13 @@ async def test_pieces_of_a_stream_add_up_to_the_whole_answer(artifact: Path) -> 
 
 async def test_characters_of_several_bytes_never_arrive_in_pieces(artifact: Path) -> None:
     async with running_pod(artifact) as pod, connect(pod.target) as client:
-        how = Options(temperature=2.0, seed=3, max_new_tokens=120, ignore_eos=True)
+        how = Options(temperature=2.0, seed=2, max_new_tokens=120, ignore_eos=True)
         text, ids = await streamed(client, "é à ü €", how)
     assert len(ids) == 120
-    assert not text.isascii(), "the answer has no character that could come in pieces"
-    assert text == Codec.load(artifact).decode(ids)
+    codec = Codec.load(artifact)
+    long = [each for each in text if len(codec.encode(each, add_special=False)) > 1]
+    assert set(long) - {"\ufffd"}, "the answer has no character that could come in pieces"
+    assert text == codec.decode(ids)
 
 
 async def test_a_stop_string_ends_the_stream_and_never_shows(artifact: Path) -> None:
