@@ -57,7 +57,7 @@ class Shrinking:
     """What to do now; the rest follows when that is seen."""
 
     replicas: int
-    """Of the Deployment."""
+    """Of the Deployment: never fewer than are wanted, even while pods are missing."""
     drain: tuple[str, ...] = ()
     undrain: tuple[str, ...] = ()
     costs: Mapping[str, int]
@@ -88,7 +88,7 @@ def shrink(candidates: Sequence[Candidate], wanted: int) -> Shrinking:
     ready_to_go = sum(_can_go(pod) for pod in stay) if without_start == len(starting) else 0
     # A pod whose cost is still to be written goes in the next step: the cost points at it.
     return Shrinking(
-        replicas=len(candidates) - without_start - ready_to_go,
+        replicas=max(wanted, len(candidates) - without_start - ready_to_go),
         drain=tuple(pod.uid for pod in more if pod.load is not None),
         undrain=tuple(pod.uid for pod in go_back if pod.load is not None),
         costs=costs,

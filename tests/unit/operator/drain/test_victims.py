@@ -128,7 +128,14 @@ def test_nothing_is_asked_of_pods_that_are_as_many_as_wanted() -> None:
     assert (step.replicas, step.drain, step.undrain, dict(step.costs)) == (2, (), (), {})
 
 
-# A small world: pods that do what they are asked, and the ReplicaSet controller's own ranking.
+@pytest.mark.parametrize("there", [0, 2])
+def test_pods_that_are_missing_lower_no_wish(there: int) -> None:
+    step = shrink([serving(str(n)) for n in range(there)], 5)
+    assert (step.replicas, step.drain, step.undrain, dict(step.costs)) == (5, (), (), {})
+
+
+# A small world: pods that do what they are asked, the ReplicaSet controller's own ranking, and a
+# quota that may keep it from making pods.
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,13 +143,19 @@ class Fleet:
     pods: tuple[Candidate, ...]
     lost: int = 0
     """Requests that a pod held when it was taken."""
+    made: int = 0
+    """Pods that the ReplicaSet made."""
 
-    def after(self, wanted: int) -> "Fleet":
+    def after(self, wanted: int, quota: int = 0) -> "Fleet":
         step = shrink(self.pods, wanted)
+        assert wanted <= step.replicas <= max(wanted, len(self.pods))
         asked = [self._asked(pod, step.drain, step.undrain, dict(step.costs)) for pod in self.pods]
-        taken = sorted(asked, key=rank)[: len(asked) - step.replicas]
+        taken = sorted(asked, key=rank)[: max(0, len(asked) - step.replicas)]
         lost = self.lost + sum(pod.load.running for pod in taken if pod.load is not None)
-        return Fleet(tuple(_later(pod) for pod in asked if pod not in taken), lost)
+        kept = [_later(pod) for pod in asked if pod not in taken]
+        more = max(0, min(step.replicas, quota) - len(kept))
+        new = [starting(f"new{self.made + n}") for n in range(more)]
+        return Fleet((*kept, *new), lost, self.made + more)
 
     @staticmethod
     def _asked(
@@ -165,7 +178,9 @@ def rank(pod: Candidate) -> tuple[bool, bool, int]:
 
 
 def _later(pod: Candidate) -> Candidate:
-    """Generations end, states move on, readiness follows."""
+    """Pods start, generations end, states move on, readiness follows."""
+    if not pod.has_started:
+        return serving(pod.uid) if pod.uid.startswith("new") else pod
     if pod.load is None:
         return pod
     running = max(0, pod.load.running - 1)
@@ -205,14 +220,15 @@ def test_whatever_is_there_the_fleet_settles_and_loses_no_request(
 
 @given(
     pods=st.lists(any_pod, min_size=1, max_size=8),
-    wishes=st.lists(st.integers(0, 8), min_size=1, max_size=12),
+    wishes=st.lists(st.integers(0, 12), min_size=1, max_size=12),
+    quota=st.integers(0, 10),
 )
-def test_wishes_that_change_in_mid_drain_lose_no_request(
-    pods: list[Candidate], wishes: list[int]
+def test_wishes_that_change_in_mid_drain_or_while_pods_are_missing_lose_no_request(
+    pods: list[Candidate], wishes: list[int], quota: int
 ) -> None:
     fleet = Fleet(tuple(replace(pod, uid=str(n)) for n, pod in enumerate(pods)))
     for wanted in wishes:
-        fleet = fleet.after(wanted)
+        fleet = fleet.after(wanted, quota)
     assert fleet.lost == 0
 
 

@@ -493,3 +493,46 @@ def test_a_rollout_never_serves_with_fewer_pods_than_asked_for(
             assert found.deployment["status"]["replicas"] <= replicas + surge
     found.settle()
     assert revisions(found, "Deployment") == {current(found)}
+
+
+def replicas(found: SimulatedCluster) -> int:
+    """Of the only Deployment that there is."""
+    (name,) = named(found, "Deployment")
+    return int(found.objects["Deployment", name]["spec"]["replicas"])
+
+
+def test_a_wish_that_falls_while_pods_are_missing_is_met_at_once() -> None:
+    found = settled(replicas=1)
+    found.quota = 3
+    asked = []
+    for wanted in (10, 6, 2):
+        found.edit(replicas=wanted)
+        found.reconcile()
+        asked.append(replicas(found))
+        for _ in range(4):
+            found.step()
+    assert asked == [10, 6, 3]  # one has yet to drain
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    runs=st.lists(
+        st.tuples(st.integers(0, 8), st.sampled_from([0, 2, 4, 10]), st.integers(0, 4)),
+        min_size=2,
+        max_size=8,
+    )
+)
+def test_a_deployment_never_asks_for_fewer_pods_than_are_wanted(
+    runs: list[tuple[int, int, int]],
+) -> None:
+    found = settled(replicas=2)
+    for wanted, quota, steps in runs:
+        found.quota = quota
+        found.edit(replicas=wanted)
+        for _ in range(1 + steps):
+            found.reconcile()
+            assert replicas(found) >= wanted
+            found.step()
+    found.quota = 10
+    found.settle()
+    assert found.available() == wanted
