@@ -100,7 +100,7 @@ class SimulatedCluster:
 
     def loads(self) -> dict[str, PodLoad]:
         """What the pods that have started say."""
-        started = (pod["metadata"]["uid"] for pod in self._runtime_pods() if has_been_ready(pod))
+        started = (pod["metadata"]["uid"] for pod in self.runtime_pods() if has_been_ready(pod))
         return {
             uid: replace(
                 worlds.load(self.requests.get(uid, 0), self.drains.get(uid, PodState.SERVING)),
@@ -233,12 +233,10 @@ class SimulatedCluster:
 
     def available(self, hash8: str | None = None) -> int:
         """Runtime pods that serve."""
-        return sum(_is_ready(pod) for pod in self._runtime_pods(hash8))
+        return sum(_is_ready(pod) for pod in self.runtime_pods(hash8))
 
-    def _of_kind(self, kind: str) -> Iterator[Object]:
-        return (found for found in list(self.objects.values()) if found["kind"] == kind)
-
-    def _runtime_pods(self, hash8: str | None = None) -> Iterator[Object]:
+    def runtime_pods(self, hash8: str | None = None) -> Iterator[Object]:
+        """Those that are not on their way out."""
         for pod in self.pods.values():
             found = pod["metadata"]["labels"]
             is_ours = (
@@ -246,6 +244,9 @@ class SimulatedCluster:
             )
             if is_ours and hash8 in (None, found.get(labels.REVISION)):
                 yield pod
+
+    def _of_kind(self, kind: str) -> Iterator[Object]:
+        return (found for found in list(self.objects.values()) if found["kind"] == kind)
 
     def _run(self, pod: Object) -> None:
         metadata = pod["metadata"]
@@ -269,7 +270,7 @@ class SimulatedCluster:
         """What the scheduler does. Whether the pod has a node."""
         if node_of(pod) or "deletionTimestamp" in pod["metadata"]:
             return True
-        if sum(node_of(other) == NODE for other in self._runtime_pods()) < self.room:
+        if sum(node_of(other) == NODE for other in self.runtime_pods()) < self.room:
             pod["spec"], pod["status"] = {"nodeName": NODE}, {}
             return True
         condition = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}
@@ -281,7 +282,7 @@ class SimulatedCluster:
     def lose(self, node: str) -> None:
         """A node goes away: its pods are marked, and then nothing is heard of them."""
         self.lost.add(node)
-        for pod in self._runtime_pods():
+        for pod in self.runtime_pods():
             if node_of(pod) == node:
                 pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
                 self.deaf.add(pod["metadata"]["uid"])
@@ -318,9 +319,9 @@ class SimulatedCluster:
 
     def _control_deployment(self, deployment: Object) -> None:
         hash8 = deployment["metadata"]["labels"][labels.REVISION]
-        pods = list(self._runtime_pods(hash8))
+        pods = list(self.runtime_pods(hash8))
         wanted = deployment["spec"]["replicas"]
-        allowed = max(0, self.quota - len(list(self._runtime_pods())))
+        allowed = max(0, self.quota - len(list(self.runtime_pods())))
         for _ in range(min(wanted - len(pods), allowed)):
             self._start(deployment, deployment["spec"]["template"]["metadata"]["labels"])
         for pod in sorted(pods, key=_rank)[: max(0, len(pods) - wanted)]:
@@ -330,7 +331,7 @@ class SimulatedCluster:
         ready = self.available(hash8)
         deployment["status"] = {
             "observedGeneration": deployment["metadata"]["generation"],
-            "replicas": len(list(self._runtime_pods(hash8))),
+            "replicas": len(list(self.runtime_pods(hash8))),
             "readyReplicas": ready,
             "availableReplicas": ready,
         }

@@ -157,9 +157,9 @@ def _activator_slices(situation: Situation) -> Iterator[Manifest]:
         return
     if situation.is_activator_in_path:
         name = world.deployment.name
-        services = [names.service(name)]
-        if situation.target is not None:
-            services.append(names.revision(name, situation.hash8))
+        called = (situation.carrying, situation.hash8)
+        revisions = [hash8 for hash8 in _serving(situation) if hash8 in called]
+        services = [names.service(name), *(names.revision(name, hash8) for hash8 in revisions)]
         yield from activator_slices(
             world.deployment, autoscaling.scale_to_zero, activation, services
         )
@@ -184,18 +184,18 @@ def _patience_left(situation: Situation) -> Iterator[float]:
 def _undrains(situation: Situation) -> Iterator[Undrain]:
     if situation.shrinking is None:
         return
-    for pod in situation.pods_of(situation.hash8):
+    for pod in situation.pods_of(situation.carrying):
         if uid_of(pod) in situation.shrinking.undrain:
             yield Undrain(str(pod["metadata"]["name"]), _address_of(pod))
 
 
 def _pod_writes(situation: Situation) -> Iterator[Write]:
-    """Drains and deletion costs of the target's pods."""
+    """Drains and deletion costs of the carrying revision's pods."""
     shrinking = situation.shrinking
     if shrinking is None:
         return
     timeout = situation.spec.drain.timeout_seconds
-    for pod in situation.pods_of(situation.hash8):
+    for pod in situation.pods_of(situation.carrying):
         metadata = pod["metadata"]
         uid, name = uid_of(pod), str(metadata["name"])
         if uid in shrinking.costs:
@@ -231,17 +231,20 @@ def _serving(situation: Situation) -> list[str]:
 def _requeue_after(situation: Situation) -> float | None:
     """Seconds until time alone changes something: an export (a suspended one is not tried again), a
     report that may be overdue then, what a cluster autoscaler says of pods without a node."""
-    if situation.target is not None:
-        return min(_later_looks(situation), default=None)
+    return min(_later_looks(situation), default=None)
+
+
+def _looks_at_export(situation: Situation) -> Iterator[float]:
     match situation.export:
         case exports.Running(step=step, trouble=trouble):
-            return POLL_SECONDS if step is not None and trouble is None else PENDING_SECONDS
+            yield POLL_SECONDS if step is not None and trouble is None else PENDING_SECONDS
         case exports.Failed(retry_at=datetime() as retry_at) if not situation.spec.suspend:
-            return max(0.0, (retry_at - situation.world.now).total_seconds())
-    return None
+            yield max(0.0, (retry_at - situation.world.now).total_seconds())
 
 
 def _later_looks(situation: Situation) -> Iterator[float]:
+    if situation.target is None:
+        yield from _looks_at_export(situation)
     shrinking = situation.shrinking
     if shrinking is not None and shrinking.is_waiting:
         yield FIRST_WORD_SECONDS

@@ -39,8 +39,11 @@ class Situation:
     """The newest revision that once carried everything."""
     replicas: Mapping[str, int]
     """What each revision's Deployment should have next."""
+    carrying: str | None = None
+    """The revision that calls rely on: the target once a pod of it has started, before that the
+    stable one. Its pods are drained before they go. None without a Deployment of either."""
     shrinking: Shrinking | None = None
-    """How the target gets rid of pods that are too many; None while it has no Deployment."""
+    """How the carrying revision gets rid of pods that are too many."""
 
     @property
     def wanted(self) -> int:
@@ -119,14 +122,9 @@ def assess(world: World, spec: LLMDeploymentSpec) -> Situation:
         replicas={},
     )
     situation = replace(situation, stable=_stable(situation))
-    replicas = dict(_replicas(situation))
-    goal = _goal(situation, replicas.get(hash8, 0))
-    if hash8 not in deployments:
-        return replace(situation, replicas=replicas)
-    shrinking = shrink(_candidates(situation), goal)
-    live = int(deployments[hash8]["spec"].get("replicas") or 0)
-    replicas[hash8] = goal if goal >= live else min(live, shrinking.replicas)
-    return replace(situation, replicas=replicas, shrinking=shrinking)
+    situation = replace(situation, replicas=_replicas(situation))
+    carrying = _carrying(situation)
+    return _with_drains(situation, carrying) if carrying is not None else situation
 
 
 def wanted_replicas(world: World, spec: LLMDeploymentSpec) -> int:
@@ -276,17 +274,34 @@ def _replicas(situation: Situation) -> Mapping[str, int]:
     return {**wished, **kept}
 
 
-def _goal(situation: Situation, wished: int) -> int:
-    """Pods of the target, with those that stand in for pods on nodes that are being emptied.
+def _carrying(situation: Situation) -> str | None:
+    """A model that is exported for the first time, or that never starts, carries nothing."""
+    target, stable = situation.hash8, situation.stable
+    if any(map(pods.has_been_ready, situation.pods_of(target))) or stable is None:
+        return target if target in situation.deployments else None
+    return next((hash8 for hash8 in (stable, target) if hash8 in situation.deployments), None)
+
+
+def _with_drains(situation: Situation, carrying: str) -> Situation:
+    """Pods of the carrying revision go one by one, as they have drained."""
+    live = count_of(situation.deployments[carrying])
+    goal = _goal(situation, carrying, situation.replicas[carrying])
+    shrinking = shrink(_candidates(situation, carrying), goal)
+    replicas = {**situation.replicas, carrying: max(goal, min(live, shrinking.replicas))}
+    return replace(situation, replicas=replicas, carrying=carrying, shrinking=shrinking)
+
+
+def _goal(situation: Situation, carrying: str, wished: int) -> int:
+    """Pods of that revision, with those that stand in for pods on nodes that are being emptied.
 
     The last pod stays until the activator is in the path.
     """
-    live = count_of(situation.deployments.get(situation.hash8))
+    live = count_of(situation.deployments[carrying])
     if wished == 0 and situation.is_scaled_to_zero and not _has_activator(situation):
         return min(1, live)
-    if any(fleet.wanted for hash8, fleet in situation.fleets.items() if hash8 != situation.hash8):
+    if any(fleet.wanted for hash8, fleet in situation.fleets.items() if hash8 != carrying):
         return wished
-    there = list(situation.pods_of(situation.hash8))
+    there = list(situation.pods_of(carrying))
     leaving = [pod for pod in there if _is_on_leaving_node(situation, pod)]
     staying = [pod for pod in there if pod not in leaving and pods.is_ready(pod)]
     return wished + max(0, min(len(leaving), wished - len(staying)))
@@ -308,8 +323,8 @@ def _is_on_leaving_node(situation: Situation, pod: Manifest) -> bool:
     return pods.node_of(pod) in situation.world.leaving_nodes
 
 
-def _candidates(situation: Situation) -> list[Candidate]:
-    return [_candidate(situation, pod) for pod in situation.pods_of(situation.hash8)]
+def _candidates(situation: Situation, carrying: str) -> list[Candidate]:
+    return [_candidate(situation, pod) for pod in situation.pods_of(carrying)]
 
 
 def _candidate(situation: Situation, pod: Manifest) -> Candidate:
