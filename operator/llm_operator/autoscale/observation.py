@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from llm_operator.autoscale.signals import PodLoad
 
+DEFAULT_SLOTS = 16
+"""As llm-runtime takes them where the spec says nothing (it may have room for fewer)."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodReport:
@@ -54,3 +57,5 @@ class Limits:
 
     capacity_timeout: float
     """Seconds that a pod may wait for a node and still count as one that comes."""
+    slots: int = DEFAULT_SLOTS
+    """Requests that a pod will run at once, for where none has told it yet."""

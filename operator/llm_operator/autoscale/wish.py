@@ -132,7 +132,9 @@ def _upwards(view: View) -> Iterator[Wish]:
     if view.is_in_burst or is_pressed(view):
         yield Wish(need(view.sudden(), view.carried), DecisionReason.BURST)
     if view.load.held and not view.load.ready:
-        yield Wish(max(1, need(view.load.pods, view.carried)), DecisionReason.CALLS_HELD)
+        # A leader that has seen no pod yet does not know what one carries.
+        pods = view.load.pods or view.load.held / view.limits.slots
+        yield Wish(max(1, need(pods, view.carried)), DecisionReason.CALLS_HELD)
     if not view.load.is_nothing:
         yield Wish(1, DecisionReason.DEMAND_ROSE)
 

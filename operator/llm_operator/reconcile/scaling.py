@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from llm_operator.api.llmdeployment import LLMDeployment, LLMDeploymentSpec
 from llm_operator.autoscale.loop import Autoscaler, Subject
-from llm_operator.autoscale.observation import Limits
+from llm_operator.autoscale.observation import DEFAULT_SLOTS, Limits
 from llm_operator.autoscale.reading import Standing
 from llm_operator.autoscale.reason import DecisionReason
 from llm_operator.control.channel import Endpoint
@@ -41,7 +41,7 @@ class Scaling:
             return world
         subject = Subject(
             autoscaling,
-            Limits(capacity_timeout=float(deployment.spec.rollout.capacity_timeout_seconds)),
+            limits_of(deployment.spec),
             standing_of(world, deployment.spec),
         )
         return replace(
@@ -91,6 +91,14 @@ def _listens(pod: Manifest) -> bool:
         pod["metadata"].get("labels") or {}
     )
     return bool(status.get("podIP")) and status.get("phase") == "Running" and not is_export
+
+
+def limits_of(spec: LLMDeploymentSpec) -> Limits:
+    """What the rest of the spec says about scaling."""
+    return Limits(
+        capacity_timeout=float(spec.rollout.capacity_timeout_seconds),
+        slots=spec.runtime.max_concurrent_sequences or DEFAULT_SLOTS,
+    )
 
 
 def standing_of(world: World, spec: LLMDeploymentSpec) -> Standing:

@@ -503,6 +503,17 @@ def test_the_first_scale_up_is_sized_from_what_is_held() -> None:
     assert course.look((), held=10, held_received=10).desired == 3
 
 
+@pytest.mark.parametrize(("held", "pods"), [(1, 1), (20, 3), (100, 15), (500, 20)])
+def test_a_leader_that_has_never_seen_a_pod_sizes_by_the_slots_of_the_spec(
+    held: int, pods: int
+) -> None:
+    """ceil(held / (85 % of eight slots)), within the maximum."""
+    course = Course(autoscaling(**ZERO), 0, Limits(capacity_timeout=900, slots=8))
+    assert course.look((), held=held, held_received=held).desired == pods
+    course.stay((), 120, held=held, held_received=held, pending=pods)
+    assert course.current == pods
+
+
 def test_held_calls_are_not_asked_for_twice_while_the_pod_starts() -> None:
     course = Course(autoscaling(**ZERO), 0)
     course.look((), held=3, held_received=3)

@@ -6,7 +6,7 @@ import pytest
 
 from llm_operator.autoscale.reading import Standing
 from llm_operator.autoscale.reason import DecisionReason
-from llm_operator.reconcile.scaling import standing_of
+from llm_operator.reconcile.scaling import limits_of, standing_of
 from support import worlds
 
 
@@ -43,3 +43,12 @@ def test_what_status_does_not_tell_or_this_version_does_not_know_is_told_anew(
 def test_only_a_rollout_that_gets_on_holds_pods(phase: str, is_rolling: bool) -> None:
     """One that has stalled would hold them for ever."""
     assert standing({"rollout": {"phase": phase}}).is_rolling is is_rolling
+
+
+@pytest.mark.parametrize(("runtime", "slots"), [({"maxConcurrentSequences": 4}, 4), ({}, 16)])
+def test_the_slots_of_a_pod_are_those_of_the_spec_or_the_runtimes_own(
+    runtime: dict[str, int], slots: int
+) -> None:
+    spec = worlds.world({"runtime": runtime}).deployment.spec
+    assert spec is not None
+    assert limits_of(spec).slots == slots
