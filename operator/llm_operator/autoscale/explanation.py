@@ -14,7 +14,7 @@ _CHANGES = {
     DecisionReason.MINIMUM: "minReplicas asks for {pods}",
     DecisionReason.SCHEDULE: "a schedule asks for {pods} now",
     DecisionReason.ROLLOUT: "the rollout needs {pods}",
-    DecisionReason.DEMAND_FELL: "for {window} s fewer would have held the load with room to spare",
+    DecisionReason.DEMAND_FELL: "{fewer} the load with room to spare",
     DecisionReason.MAXIMUM: "maxReplicas allows no more",
     DecisionReason.AT_MAXIMUM: "the load asks for more than maxReplicas ({most}) allows",
     DecisionReason.IDLE: "no request ran, waited or was held for {idle} s",
@@ -95,9 +95,15 @@ def _figures(view: View, count: int) -> Mapping[str, str]:
         "stable": str(view.spec.stable_window_seconds),
         "brief": str(view.spec.panic.window_seconds),
         "target": f"{view.carried * 100:.0f}",
-        "window": f"{view.down_window():.0f}",
+        "fewer": _fewer(view),
         "idle": f"{view.zero_after():.0f}",
     }
+
+
+def _fewer(view: View) -> str:
+    """How long fewer were enough, where they had to be for a while."""
+    seconds = f"{view.down_window():.0f}"
+    return "fewer hold" if seconds == "0" else f"for {seconds} s fewer would have held"
 
 
 def _pods(count: int) -> str:

@@ -1,6 +1,9 @@
 """The sentences that an engineer reads at night: each says how many pods, why, and what holds."""
 
+import pytest
+
 from llm_operator.autoscale.decision import Decision
+from llm_operator.autoscale.reason import DecisionReason
 from support.fleet import Course, autoscaling, pod, silent, spread
 
 
@@ -48,6 +51,18 @@ def test_what_waits_for_a_window_says_for_which_one_and_how_long() -> None:
         "Keeping 4 pods: fewer would fit the load; that has to last for "
         "scaleDown.stabilizationWindowSeconds (300 s) first."
     )
+
+
+@pytest.mark.parametrize(
+    ("window", "why"), [(0, "fewer hold"), (120, "for 120 s fewer would have held")]
+)
+def test_a_fall_says_for_how_long_fewer_were_enough(window: int, why: str) -> None:
+    made = course(4, scaleDown={"stabilizationWindowSeconds": window})
+    made.serve(2, 500, step=5)
+    told = {d.message for d in made.history if d.reason is DecisionReason.DEMAND_FELL}
+    assert {message.partition(": ")[2] for message in told} == {
+        f"{why} the load with room to spare."
+    }
 
 
 def test_what_policies_hold_back_says_in_which_direction() -> None:
