@@ -30,6 +30,8 @@ def main() -> None:
     parser.add_argument("--only", choices=["images", "cluster", "overhead"])
     parser.add_argument("--write-docs", action="store_true", help="write docs/benchmarks.md, too")
     chosen = parser.parse_args()
+    if chosen.only and chosen.write_docs:
+        parser.error("--write-docs needs every part")
     parts = {"overhead": overhead_figures, "cluster": cluster_figures, "images": image_figures}
     measured: list[Figure] = []
     console = Console(stderr=True)
