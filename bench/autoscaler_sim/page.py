@@ -11,7 +11,7 @@ from bench.autoscaler_sim.objective import Objective
 from bench.autoscaler_sim.plots import courses, frontiers
 from bench.autoscaler_sim.reasons import why
 from bench.autoscaler_sim.report import Results, cells
-from bench.autoscaler_sim.verdict import Verdict, default, verdicts
+from bench.autoscaler_sim.verdict import Outcome, Verdict, default, verdicts
 from bench.section import replaced
 
 NAME = "autoscaling.md"
@@ -109,8 +109,9 @@ def _summary(found: Mapping[str, Sequence[Verdict]]) -> str:
             *rows,
             "",
             "In brackets: with how many of the seeds ours has fewer violations, each seed compared "
-            "by itself; bold where it is not the majority. \\*: no setting of the peer is as cheap "
-            "as ours; its cheapest is shown.",
+            "by itself. Four of five are a win, one or none a loss (bold), what is between a draw. "
+            "\\*: **not at equal pod-hours**: no setting of the peer is as cheap as ours, and its "
+            "cheapest, which takes more, is shown.",
             "",
             f"![SLO violations by pod-hours, per load]({PLOTS.as_posix()}/frontiers.png)",
         )
@@ -121,26 +122,28 @@ def _judged(verdict: Verdict) -> str:
     count = f"{verdict.tuned:,.0f}"
     star = "\\*" if verdict.is_beyond else ""
     seeds = f"({verdict.seeds_ahead}/{len(verdict.ratios)})"
-    return f"{count}{star} {seeds}" if verdict.is_ahead else f"**{count}**{star} {seeds}"
+    return f"{f'**{count}**' if verdict.outcome is Outcome.LOSS else count}{star} {seeds}"
 
 
 def _losses(found: Mapping[str, Sequence[Verdict]]) -> str:
-    lost = [verdict for each in found.values() for verdict in each if not verdict.is_ahead]
-    if not lost:
-        return "Ours has fewer violations than either peer at equal pod-hours on every load."
-    count = sum(len(each) for each in found.values())
-    lines = [
-        f"- *{one.trace}* against {one.peer}: {why(one)}.{_paid(one)}{_also(one)}" for one in lost
+    every = [verdict for each in found.values() for verdict in each]
+    of = {what: [one for one in every if one.outcome is what] for what in Outcome}
+    dearer = sum(one.is_beyond for one in of[Outcome.WIN])
+    heading = "Where ours does not do better, and why"
+    parts = [
+        f"### {heading if len(of[Outcome.WIN]) < len(every) else 'In sum'}",
+        f"Of {len(every)} comparisons ours wins {len(of[Outcome.WIN])}, draws "
+        f"{len(of[Outcome.DRAW])} and loses {len(of[Outcome.LOSS])}. Not at equal pod-hours, "
+        f"because the peer took more (starred), are {dearer} of the wins.",
     ]
-    return "\n".join(
-        (
-            "### Where ours does worse, and why",
-            "",
-            f"In {count - len(lost)} of {count} comparisons ours has fewer violations. The others:",
-            "",
-            *lines,
-        )
-    )
+    for title, what in (("Lost:", Outcome.LOSS), ("Drawn:", Outcome.DRAW)):
+        if of[what]:
+            parts += [title, "\n".join(map(_explained, of[what]))]
+    return "\n\n".join(parts)
+
+
+def _explained(one: Verdict) -> str:
+    return f"- *{one.trace}* against {one.peer}: {why(one)}.{_paid(one)}{_also(one)}"
 
 
 def _paid(verdict: Verdict) -> str:

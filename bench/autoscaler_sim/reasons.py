@@ -1,9 +1,9 @@
-"""Why ours does worse where it does: found by looking at the runs, told only where it does."""
+"""Why ours does not do better where it does not: found by looking at the runs, told only there."""
 
 from collections.abc import Mapping
 
 from bench.autoscaler_sim.contestant import HPA, KPA
-from bench.autoscaler_sim.verdict import Verdict
+from bench.autoscaler_sim.verdict import Outcome, Verdict
 
 _SMALL_STEP = (
     "half as much load again comes, and stays. At 85 % the pods that are there only just hold it, "
@@ -17,7 +17,7 @@ _BURSTS = (
     "once and, with a low target, spends the same pod-hours on pods that stand ready all the time"
 )
 _PUBLIC = (
-    "a draw. The minutes of double load are over about when the pods that they asked for are "
+    "the minutes of double load are over about when the pods that they asked for are "
     "ready, so that room that stands there beforehand does as much as a quick answer"
 )
 _LATE = (
@@ -54,5 +54,6 @@ _WHY: Mapping[tuple[str, str], str] = {
 
 
 def why(verdict: Verdict) -> str:
-    """A sentence without its end, for a verdict that is not ahead."""
-    return _WHY.get((verdict.trace, verdict.peer), "not explained yet")
+    """A sentence without its end, for a verdict that is no win. Chance explains a draw too."""
+    unknown = "no clear majority" if verdict.outcome is Outcome.DRAW else "not explained yet"
+    return _WHY.get((verdict.trace, verdict.peer), unknown)

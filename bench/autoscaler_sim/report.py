@@ -8,7 +8,7 @@ from rich.table import Table
 
 from bench.autoscaler_sim.campaign import Result
 from bench.autoscaler_sim.contestant import OURS, PEERS
-from bench.autoscaler_sim.verdict import Verdict, default, verdicts
+from bench.autoscaler_sim.verdict import Outcome, Verdict, default, verdicts
 from bench.figures import Figure
 
 Results = dict[str, list[Result]]
@@ -51,7 +51,7 @@ def show(results: Results, console: Console) -> None:
     table = Table(
         title="Autoscalers, simulated: medians over the seeds",
         caption="tuned: violations with the peer's best setting for that load at our pod-hours; "
-        "green: more than ours with most seeds",
+        "green: more than ours with four of five seeds, red: with one at most, yellow: a draw",
     )
     for heading in ("load", "algorithm"):
         table.add_column(heading)
@@ -80,6 +80,9 @@ def cells(result: Result) -> tuple[str, ...]:
     )
 
 
+_COLOURS = {Outcome.WIN: "green", Outcome.DRAW: "yellow", Outcome.LOSS: "red"}
+
+
 def _judged(verdict: Verdict) -> str:
-    colour = "green" if verdict.is_ahead else "red"
+    colour = _COLOURS[verdict.outcome]
     return f"[{colour}]{verdict.tuned:,.0f}[/{colour}]"

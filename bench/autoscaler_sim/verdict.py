@@ -8,10 +8,19 @@ afterwards. Seeds are compared one by one: they differ more from each other than
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from bench.autoscaler_sim.campaign import Result
 from bench.autoscaler_sim.contestant import OURS, PEERS
 from bench.autoscaler_sim.frontier import Point, at, frontier
+
+
+class Outcome(StrEnum):
+    """How ours did against a peer."""
+
+    WIN = "win"
+    DRAW = "draw"
+    LOSS = "loss"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +37,10 @@ class Verdict:
     tuned: float
     """Violations of the tuned peer at our pod-hours: the median over the seeds."""
     is_beyond: bool
-    """No setting of the peer is as cheap as ours: it is compared with its cheapest one."""
+    """No setting of the peer is as cheap as ours: it is compared with its cheapest one, which is
+    no comparison at equal pod-hours."""
     also: tuple[str, ...]
-    """Further settings of ours that are ahead at their pod-hours."""
+    """Further settings of ours that win at their pod-hours."""
 
     @property
     def seeds_ahead(self) -> int:
@@ -38,9 +48,9 @@ class Verdict:
         return sum(ratio < 1.0 for ratio in self.ratios)
 
     @property
-    def is_ahead(self) -> bool:
-        """With more than half of the seeds."""
-        return _is_ahead(self.ratios)
+    def outcome(self) -> Outcome:
+        """A win or a loss only where the seeds are nearly of one mind: three of five is chance."""
+        return _outcome(self.ratios)
 
 
 def verdicts(results: Sequence[Result]) -> list[Verdict]:
@@ -72,7 +82,9 @@ def _against(peer: str, results: Sequence[Result]) -> Verdict:
         ratios=_ratios(ours, lines),
         tuned=statistics.median(_tuned(ours, lines)),
         is_beyond=ours.tally.pod_hours < cheapest,
-        also=tuple(r.contestant.setting for r in further if _is_ahead(_ratios(r, lines))),
+        also=tuple(
+            r.contestant.setting for r in further if _outcome(_ratios(r, lines)) is Outcome.WIN
+        ),
     )
 
 
@@ -91,5 +103,9 @@ def _ratios(ours: Result, lines: Sequence[tuple[Point, ...]]) -> tuple[float, ..
     return tuple(run.violations / max(1.0, tuned) for run, tuned in pairs)
 
 
-def _is_ahead(ratios: Sequence[float]) -> bool:
-    return 2 * sum(ratio < 1.0 for ratio in ratios) > len(ratios)
+def _outcome(ratios: Sequence[float]) -> Outcome:
+    """A win takes four of five seeds; one of five or none is a loss."""
+    ahead = 5 * sum(ratio < 1.0 for ratio in ratios)
+    if ahead >= 4 * len(ratios):
+        return Outcome.WIN
+    return Outcome.LOSS if ahead <= len(ratios) else Outcome.DRAW
