@@ -22,7 +22,10 @@ from rich.console import Console
 from bench import figures, processor
 from bench.figures import Figure
 from llm_client.v1 import control_pb2
-from llm_operator.autoscale.loop import Autoscaler
+from llm_operator.api.llmdeployment import AutoscalingSpec
+from llm_operator.autoscale.loop import Autoscaler, Subject
+from llm_operator.autoscale.observation import Limits
+from llm_operator.autoscale.reading import Standing
 from llm_operator.autoscale.signals import PodLoad
 from llm_operator.control.channel import Endpoint
 from llm_operator.control.loads import Held, Loads
@@ -86,12 +89,19 @@ async def listen(port: int) -> Cost:
 
     loads = Loads(token=lambda: "token", changed=changed, port=port)
     held = Held(token=lambda: "token", changed=lambda _: None, port=port)
-    autoscaler = Autoscaler(
-        loads=loads, held=held, runtime_pods=lambda _: (), wake=lambda _: None, now=time.time
-    )
     keys = [Key("bench", f"idle-{number}") for number in range(PODS)]
+    pods = {key: [_pod(str(key))] for key in keys}
+    autoscaler = Autoscaler(
+        loads=loads, held=held, runtime_pods=pods.__getitem__, wake=lambda _: None, now=time.time
+    )
+    subject = Subject(
+        AutoscalingSpec(max_replicas=4),
+        Limits(capacity_timeout=900.0),
+        Standing(current=1, replicas=1),
+    )
     for number, key in enumerate(keys):
         loads.follow(key, [Endpoint(str(key), f"127.1.{number // 250}.{number % 250 + 1}")])
+        autoscaler.decide(key, subject)
     try:
         async with asyncio.timeout(_SETTLING_SECONDS):
             while not all(loads.of(key) for key in keys):  # noqa: ASYNC110  # a state of all
@@ -101,7 +111,17 @@ async def listen(port: int) -> Cost:
         used = time.process_time() - cpu
         return Cost(100 * used / MEASURED_SECONDS, (heard - before) / MEASURED_SECONDS)
     finally:
+        autoscaler.reset()
         await loads.aclose()
+
+
+def _pod(uid: str) -> dict[str, Any]:
+    """A ready pod, as the operator keeps it."""
+    return {
+        "metadata": {"uid": uid, "name": uid, "creationTimestamp": "2027-01-01T00:00:00Z"},
+        "spec": {"nodeName": "node1"},
+        "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]},
+    }
 
 
 @contextmanager
