@@ -27,7 +27,7 @@ class Options:
         ignore_eos: goes on after the model's own end.
         token_ids: adds the generated ids to what comes back.
         include_special_tokens: leaves special tokens in the text.
-        request_id: for logs; chosen by the server when empty.
+        request_id: returned in prompt_info; chosen by the server when empty.
     """
 
     model: str = ""
