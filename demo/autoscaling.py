@@ -48,15 +48,18 @@ def has_pods(wanted: int) -> Done:
 
 
 @contextmanager
-def burst(stage: Stage, note: Callable[[dict[str, Any]], None]) -> Iterator[None]:
-    """As many streams as three pods can carry flow during the block, from the load generator.
+def burst(
+    stage: Stage, note: Callable[[dict[str, Any]], None], streams: int = BURST_STREAMS
+) -> Iterator[None]:
+    """So many streams flow during the block, from the load generator.
 
-    note: gets the report's totals when the last answer has ended.
+    note: gets the report's totals when the last answer has ended. streams: what is more than slots
+    and queue of the first pod is refused, with a hint when to come again.
     """
     pod = LoadPod(stage.kubectl, stage.namespace)
     pod.start(stage.images.runtime)
     shape = (*_LONG_PROMPTS, "--connections", "call")
-    phase = f"closed:streams={BURST_STREAMS},seconds={_LONGER_THAN_THE_BLOCK}"
+    phase = f"closed:streams={streams},seconds={_LONGER_THAN_THE_BLOCK}"
     with pod.running(stage.target, "--phase", phase, *shape, "--timeout", "120") as run:
         yield
     note(run.events[-1]["total"])

@@ -141,6 +141,8 @@ class LoadPod:
             process.kill()
             process.wait(10)
             reader.join(10)
+            for pipe in filter(None, (process.stdin, process.stdout)):
+                pipe.close()
 
     def play(self, *arguments: str, seconds: float) -> Run:
         """Lets a run go to its own end; raises CommandError when that takes longer."""

@@ -202,10 +202,12 @@ def scale(stage: Stage, replicas: int) -> None:
 
 
 def is_scaled(replicas: int) -> Done:
-    """Whether as many replicas as wished are ready."""
+    """Whether as many replicas as wished are ready, and no other one is left: a pod that drains
+    still has its place on a node."""
 
     def done(found: dict[str, Any]) -> bool:
-        return is_ready(found) and found["status"].get("readyReplicas") == replicas
+        counts = (found["status"].get("readyReplicas"), found["status"].get("replicas"))
+        return is_ready(found) and counts == (replicas, replicas)
 
     return done
 
