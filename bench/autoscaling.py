@@ -217,7 +217,7 @@ def step_figures(bench: Bench) -> Iterator[Figure]:
         "--phase", f"closed:streams={FEW_STREAMS},seconds=45",
         "--phase", f"closed:streams={MANY_STREAMS},seconds={seconds}",
     )  # fmt: skip
-    shape = ("--prompt-tokens", "384", "--output-tokens", "32")
+    shape = ("--prompt-tokens", "256", "--output-tokens", "32")
     with processor.watched() as idle:
         run = bench.load.play(bench.stage.target, *phases, *shape, *_CALL, seconds=400)
     bench.note(run.events[-1])
