@@ -59,8 +59,11 @@ class Bench:
     errors: Counter[str] = field(default_factory=Counter)
 
     def until(self, pods: int) -> None:
-        """Returns when so many pods are wanted and ready, and no more."""
-        if not self.watcher.wait(lambda last: last.wanted == pods == last.ready, WAIT_SECONDS):
+        """Returns when so many pods are wanted and ready, and none is left that drains: a call would
+        bring it back, and no pod would start."""
+        if not self.watcher.wait(
+            lambda last: last.wanted == last.ready == last.pods == pods, WAIT_SECONDS
+        ):
             raise TimeoutError(f"no {pods} pods after {WAIT_SECONDS:.0f} s: {self._state()}")
 
     def until_more(self, pods: int) -> None:

@@ -11,19 +11,21 @@ from typing import Any
 class Sample:
     """An LLMDeployment at one moment (seconds since the epoch).
 
-    wanted: what the autoscaler wants; None before it has decided.
+    wanted: what the autoscaler wants; None before it has decided. pods: all that are there, those
+    that drain included.
     """
 
     at: float
     wanted: int | None
     ready: int
+    pods: int = 0
 
     @classmethod
     def of(cls, item: dict[str, Any], at: float) -> "Sample":
         """Reads an object as the API server gives it."""
         status = item.get("status") or {}
         wanted = (status.get("autoscaling") or {}).get("desiredReplicas")
-        return cls(at, wanted, status.get("readyReplicas") or 0)
+        return cls(at, wanted, status.get("readyReplicas") or 0, status.get("replicas") or 0)
 
 
 @dataclass(frozen=True, slots=True)
