@@ -59,8 +59,8 @@ class Bench:
     errors: Counter[str] = field(default_factory=Counter)
 
     def until(self, pods: int) -> None:
-        """Returns when so many pods are wanted and ready, and none is left that drains: a call would
-        bring it back, and no pod would start."""
+        """Returns when so many pods are wanted and ready, and none is left that drains: a call
+        would bring it back, and no pod would start."""
         if not self.watcher.wait(
             lambda last: last.wanted == last.ready == last.pods == pods, WAIT_SECONDS
         ):
