@@ -8,6 +8,7 @@ has waited for longer is only to be cleared, and that may take a while.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from llm_operator.autoscale.demand import Load
 from llm_operator.autoscale.observation import Observation
@@ -53,17 +54,24 @@ class Arrivals:
         return self.total - self.curve.at(now - window)
 
 
-def worth(load: Load, arrivals: Arrivals, now: float, brief: float) -> float:
-    """The load in pods that new pods are needed for: a queue counts as far as it is new, and the
-    rest as far as it has to be cleared in time."""
+class Worth(NamedTuple):
+    """What the load is worth, counted in pods.
+
+    needed: what new pods are needed for; a queue counts as far as it is new, and the rest as far as
+    it has to be cleared in time. lasting: what will be there when the queue is gone.
+    """
+
+    needed: float
+    lasting: float
+
+
+def worth(load: Load, arrivals: Arrivals, now: float, brief: float) -> Worth:
+    """Of a queue, what comes in lasts, and what has only to be cleared does not."""
+    if not load.waiting:
+        return Worth(load.pods, load.pods)
+    new = _new(load, arrivals, now, brief)
     clearing = load.waiting * min(1.0, load.profile.service / CLEARING_SECONDS)
-    return _pods(load, _new(load, arrivals, now, brief) + clearing)
-
-
-def lasting(load: Load, arrivals: Arrivals, now: float, brief: float) -> float:
-    """The load in pods that will be there when the queue is gone: what comes in, without what has
-    only to be cleared."""
-    return _pods(load, _new(load, arrivals, now, brief))
+    return Worth(_pods(load, new + clearing), _pods(load, new))
 
 
 def _new(load: Load, arrivals: Arrivals, now: float, brief: float) -> float:
@@ -77,8 +85,6 @@ def _new(load: Load, arrivals: Arrivals, now: float, brief: float) -> float:
 
 def _pods(load: Load, waiting: float) -> float:
     """The load in pods if only so many requests of the queue counted."""
-    if not load.waiting:
-        return load.pods
     requests = load.running + load.waiting + load.held
     counted = load.running + load.held + min(float(load.waiting), waiting)
     return load.pods * counted / requests

@@ -158,8 +158,9 @@ def _bounded(view: View, wanted: _Wanted) -> Wish:
         by_schedule = view.memory.floor.replicas > view.spec.min_replicas
         reason = DecisionReason.SCHEDULE if by_schedule else DecisionReason.MINIMUM
         count = view.floor
-    if count < min(view.seen.rollout_floor, ceiling):
-        count, reason = min(view.seen.rollout_floor, ceiling), DecisionReason.ROLLOUT
+    rollout_floor = min(view.seen.rollout_floor, ceiling)
+    if count < rollout_floor:
+        count, reason = rollout_floor, DecisionReason.ROLLOUT
     return Wish(count, reason)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale import schedule
-from llm_operator.autoscale.arrivals import Arrivals, lasting, worth
+from llm_operator.autoscale.arrivals import Arrivals, worth
 from llm_operator.autoscale.demand import Load, Profile, measure
 from llm_operator.autoscale.guard import Guard
 from llm_operator.autoscale.idle import Quiet
@@ -85,8 +85,7 @@ class Memory:
         load = measure(observation, self.profile, knees, spec)
         brief, stable = spec.panic.window_seconds, spec.stable_window_seconds
         arrivals = self.arrivals.see(observation, stable)
-        needed = worth(load, arrivals, now, brief)
-        stays = lasting(load, arrivals, now, brief)
+        needed, lasting = worth(load, arrivals, now, brief)
         full = load.missing * spec.targets.utilization / 100
         floor = self.floor
         if not floor.holds(now, spec.schedules):
@@ -95,7 +94,7 @@ class Memory:
             self,
             now=now,
             stable=self.stable.see(now, needed, stable),
-            cautious=self.cautious.see(now, stays + full, stable),
+            cautious=self.cautious.see(now, lasting + full, stable),
             sudden=self.sudden.see(now, needed, brief),
             queued_since=_since(self.queued_since, now) if load.waiting else None,
             arrivals=arrivals,
