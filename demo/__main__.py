@@ -85,17 +85,20 @@ def _serve(narrator: Narrator, stage: story.Stage) -> None:
 
 def _answer(narrator: Narrator, stage: story.Stage) -> None:
     narrator.say(f"Four questions from a pod inside the cluster to {stage.target}, streamed")
-    wrong = []
-    for task, question, expected in story.QUESTIONS:
-        narrator.console.print(f"     [bold]{task}[/bold]  {question}", highlight=False)
-        narrator.console.print("       ", end="")
-        answer = story.ask(stage, question, narrator.stream)
-        is_exact = answer.text == expected
-        mark = "[green]exact[/green]" if is_exact else f"[red]expected {expected!r}[/red]"
-        narrator.console.print(f"{mark} [dim]{answer.seconds:.1f} s with kubectl exec[/dim]")
-        wrong += [] if is_exact else [task]
+    wrong = [task for task, *rest in story.QUESTIONS if not _ask(narrator, stage, task, *rest)]
     if wrong:
         raise SystemExit(f"wrong answers: {', '.join(wrong)}")
+
+
+def _ask(narrator: Narrator, stage: story.Stage, task: str, question: str, expected: str) -> bool:
+    """Asks one question before the reader's eyes; whether the answer is exact."""
+    narrator.console.print(f"     [bold]{task}[/bold]  {question}", highlight=False)
+    narrator.console.print("       ", end="")
+    answer = story.ask(stage, question, narrator.stream)
+    is_exact = answer.text == expected
+    mark = "[green]exact[/green]" if is_exact else f"[red]expected {expected!r}[/red]"
+    narrator.console.print(f"{mark} [dim]{answer.seconds:.1f} s with kubectl exec[/dim]")
+    return is_exact
 
 
 def _scale(narrator: Narrator, stage: story.Stage) -> None:
@@ -141,14 +144,9 @@ def _go_to_zero(narrator: Narrator, stage: story.Stage) -> None:
     )
     _show_patch(narrator, autoscaling.let_load_decide(stage, 0))
     story.watch_until(stage, autoscaling.has_pods(0), narrator.show, 120)
-    _, question, expected = story.QUESTIONS[0]
     narrator.say("A question to nobody: it is held while a pod starts, and answered")
-    narrator.console.print(f"     [bold]chat[/bold]  {question}", highlight=False)
-    narrator.console.print("       ", end="")
-    answer = story.ask(stage, question, narrator.stream)
-    narrator.console.print(f"[dim]{answer.seconds:.1f} s from zero, with kubectl exec[/dim]")
-    if answer.text != expected:
-        raise SystemExit(f"wrong answer from zero: {answer.text!r}")
+    if not _ask(narrator, stage, *story.QUESTIONS[0]):
+        raise SystemExit("wrong answer from zero")
     narrator.say("Why it scaled, from status.autoscaling.history")
     for line in autoscaling.decisions(stage):
         narrator.show(line)

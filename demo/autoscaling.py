@@ -1,13 +1,11 @@
 """The part of the story in which the pods follow the load: a burst, its end, zero and back."""
 
-import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from demo.load_pod import LoadPod
-from demo.story import Done, Stage
+from demo.story import Done, Stage, deployment, patch_spec
 
 MOST_PODS = 3
 BURST_STREAMS = 24
@@ -30,10 +28,9 @@ def let_load_decide(stage: Stage, fewest: int) -> dict[str, Any]:
         "scaleDown": {"stabilizationWindowSeconds": 0},
         "scaleToZero": {"afterSeconds": 5} if fewest == 0 else None,
     }
-    patch = {"spec": {"autoscaling": scaling}}
-    where = ("-n", stage.namespace, f"llmd/{stage.name}")
-    stage.kubectl("patch", *where, "--type=merge", "-p", json.dumps(patch))
-    return patch
+    spec = {"autoscaling": scaling}
+    patch_spec(stage, spec)
+    return {"spec": spec}
 
 
 def has_pods(wanted: int) -> Done:
@@ -68,12 +65,5 @@ def burst(
 
 def decisions(stage: Stage) -> list[str]:
     """Each change of the number of pods in a sentence, the oldest first, from the status."""
-    found = stage.kubectl.get("llmd", stage.name, "-n", stage.namespace)
-    history = found["status"].get("autoscaling", {}).get("history", [])
-    return [f"{each['from']} -> {each['to']}  {_one_line(each['message'])}" for each in history][
-        ::-1
-    ]
-
-
-def _one_line(text: str) -> str:
-    return re.sub(r"\s+", " ", text)
+    history = deployment(stage)["status"].get("autoscaling", {}).get("history", [])
+    return [f"{each['from']} -> {each['to']}  {each['message']}" for each in reversed(history)]

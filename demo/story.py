@@ -229,9 +229,14 @@ def change_spec(stage: Stage) -> str:
     found = deployment(stage)
     before = str(found["status"]["currentRevision"])
     sequences = found["spec"]["runtime"].get("maxConcurrentSequences", 5) + 1
-    patch = json.dumps({"spec": {"runtime": {"maxConcurrentSequences": sequences}}})
-    stage.kubectl("patch", "-n", stage.namespace, f"llmd/{stage.name}", "--type=merge", "-p", patch)
+    patch_spec(stage, {"runtime": {"maxConcurrentSequences": sequences}})
     return before
+
+
+def patch_spec(stage: Stage, spec: dict[str, Any]) -> None:
+    """What a user does: `kubectl patch` with some fields of the spec; None takes one away."""
+    patch = json.dumps({"spec": spec})
+    stage.kubectl("patch", "-n", stage.namespace, f"llmd/{stage.name}", "--type=merge", "-p", patch)
 
 
 def rolled_out(before: str) -> Done:
