@@ -122,6 +122,9 @@ def test_a_schedule_that_can_come_is_taken(kubectl: Kubectl, cron: str) -> None:
         (schedule(cron="61 8 * * *"), "spec.autoscaling.schedules.cron: five fields"),
         (schedule(cron="every morning"), "spec.autoscaling.schedules.cron: five fields"),
         (schedule(cron="0 8 31 4,6 *"), "spec.autoscaling.schedules.cron: no such day"),
+        (schedule(cron="0 8 30-31 2 *"), "spec.autoscaling.schedules.cron: no such day"),
+        (schedule(cron="0 18-8 * * *"), "spec.autoscaling.schedules.cron: a range that ends"),
+        (schedule(cron="0 8 * * 1,5-2/2"), "spec.autoscaling.schedules.cron: a range that ends"),
         (schedule(durationSeconds=5), "durationSeconds"),
         (schedule(timeZone="../etc"), "timeZone"),
         ({"model": MINIMAL, "autoscaling": {"minReplicas": 1}}, "spec.autoscaling.maxReplicas"),
@@ -182,5 +185,5 @@ def test_the_table_has_the_documented_columns(kubectl: Kubectl) -> None:
     wide, *_ = kubectl.must("get", "llmd", "-o", "wide").text.splitlines()
     columns = " ".join(short.split())
     assert columns == "NAME MODEL READY REASON PODS DESIRED REVISION ROLLOUT AGE"
-    assert " ".join(wide.split()[-4:]) == "STABLE MODEL-STATE ADDRESS MESSAGE"
+    assert " ".join(wide.split()[-7:]) == "STABLE MIN MAX MODEL-STATE ADDRESS MESSAGE SCALING"
     assert "llmdeployment.llm-operator.dev/table" in kubectl.must("get", "llm", "-o", "name").text
