@@ -39,6 +39,8 @@ _CAPACITY_SIGNS = (
     ("/gpu", Reason.INSUFFICIENT_GPU),
     ("insufficient memory", Reason.INSUFFICIENT_MEMORY),
     ("insufficient cpu", Reason.INSUFFICIENT_CPU),
+    ("too many pods", Reason.UNSCHEDULABLE),  # a node that would do is full, whatever others lack
+    ("were unschedulable", Reason.UNSCHEDULABLE),  # or cordoned
     ("didn't match pod", Reason.NODE_SELECTOR_MISMATCH),
     ("untolerated taint", Reason.NODE_SELECTOR_MISMATCH),
 )
