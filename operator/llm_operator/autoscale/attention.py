@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from llm_operator.autoscale import policies
 from llm_operator.autoscale.guard import MEMORY_SECONDS, PATIENCE_SECONDS
 from llm_operator.autoscale.windows import Mean
-from llm_operator.autoscale.wish import LONGEST_SETTLING_SECONDS, View
+from llm_operator.autoscale.wish import LONGEST_SETTLING_SECONDS, RAISE_PAUSE_SECONDS, View
 
 SETTLING_SECONDS = 0.5
 """While a mean still moves."""
@@ -27,6 +27,7 @@ def _moments(view: View, desired: int) -> Iterator[float | None]:
         yield seen.now + SETTLING_SECONDS
     if view.is_in_burst or view.is_after_start:
         yield max(memory.burst_at, memory.started_at) + spec.stable_window_seconds
+    yield memory.raised_at + RAISE_PAUSE_SECONDS
     if memory.shown.next is not None:
         yield memory.shown.next_since + spec.stable_window_seconds
     yield memory.wanted_high.falls_at(seen.now, view.down_window())

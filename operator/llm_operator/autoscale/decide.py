@@ -30,6 +30,7 @@ __all__ = [
     "Observation",
     "PodReport",
     "decide",
+    "see",
 ]
 
 
@@ -41,9 +42,7 @@ def decide(
     Never raises on what pods say. What was wanted last is taken from the memory where the
     observation, which comes by way of the API server, does not know it yet.
     """
-    if observation.now < memory.now or observation.current != memory.shown.desired:
-        now = max(observation.now, memory.now)
-        observation = replace(observation, now=now, current=memory.shown.desired)
+    observation = _newest(observation, memory)
     memory, load = memory.see(observation, spec)
     view = View(observation, load, memory, spec, limits)
     if wish.is_burst(view):
@@ -51,6 +50,20 @@ def decide(
     view, wanted = _wanted(view)
     settled = _bounded(view, wanted)
     return _answer(_told(view, settled), settled)
+
+
+def see(observation: Observation, memory: Memory, spec: AutoscalingSpec) -> Memory:
+    """What is remembered of a look on which nobody acts: the load, and no decision."""
+    seen, _ = memory.see(_newest(observation, memory), spec)
+    return seen
+
+
+def _newest(observation: Observation, memory: Memory) -> Observation:
+    """With what the memory knows better."""
+    if observation.now < memory.now or observation.current != memory.shown.desired:
+        now = max(observation.now, memory.now)
+        return replace(observation, now=now, current=memory.shown.desired)
+    return observation
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +87,8 @@ def _wanted(view: View) -> tuple[View, _Wanted]:
     if view.is_blind:
         return view, _Wanted(current, DecisionReason.METRICS_UNAVAILABLE, 0)
     if up.count > current:
-        return view, _raised(view, up)
+        pauses = view.is_between_raises and up.reason is not DecisionReason.CALLS_HELD
+        return view, _Wanted(current, DecisionReason.STEADY, 0) if pauses else _raised(view, up)
     if not view.load.ready and current:
         return view, _Wanted(current, DecisionReason.NO_POD_READY, up.count)
     return view, _lowered(view, fewest, up)
@@ -223,12 +237,15 @@ def _show(view: View, settled: Wish) -> View:
         message=explain(view, settled),
         inputs=inputs(view),
     )
-    changes = memory.changes
+    changes, raised_at = memory.changes, memory.raised_at
+    if settled.count > current:
+        raised_at = view.seen.now
     if settled.count != current:
         rules = (*view.spec.scale_up.policies, *view.spec.scale_down.policies)
         change = Change(view.seen.now, settled.count - current)
         changes = policies.remember(changes, change, rules)
-    return replace(view, memory=replace(memory, shown=shown, changes=changes))
+    memory = replace(memory, shown=shown, changes=changes, raised_at=raised_at)
+    return replace(view, memory=memory)
 
 
 _CONDITIONS = {

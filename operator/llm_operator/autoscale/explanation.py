@@ -30,7 +30,7 @@ _HOLDS = {
     "the operator nothing is given up",
     DecisionReason.QUEUE_HOLDS: "fewer would do once nothing waits for a slot",
     DecisionReason.STABILIZING: "{other} would fit the load; that has to last for "
-    "{direction}.stabilizationWindowSeconds ({lasting} s) first",
+    "{lasting} first",
     DecisionReason.LATENCY_HOLDS: "fewer would hold the tokens, but not the latency targets",
     DecisionReason.POLICY_HOLDS: "{other} would fit the load; {direction}.policies allow no "
     "further step yet",
@@ -84,13 +84,12 @@ def _so_far(view: View, settled: Wish) -> str:
 def _figures(view: View, count: int) -> Mapping[str, str]:
     asked = upwards(view).count
     is_up = asked > view.seen.current
-    up_window = view.spec.scale_up.stabilization_window_seconds
     return {
         "asked": _pods(asked),
         "most": str(view.spec.max_replicas),
         "other": "more" if is_up else "fewer",
         "direction": "scaleUp" if is_up else "scaleDown",
-        "lasting": str(up_window) if is_up else f"{view.down_window():.0f}",
+        "lasting": _lasting(view, is_up=is_up),
         "pods": _pods(count),
         "stable": str(view.spec.stable_window_seconds),
         "brief": str(view.spec.panic.window_seconds),
@@ -98,6 +97,17 @@ def _figures(view: View, count: int) -> Mapping[str, str]:
         "fewer": _fewer(view),
         "idle": f"{view.zero_after():.0f}",
     }
+
+
+def _lasting(view: View, *, is_up: bool) -> str:
+    """How long another wish must hold, and who says so."""
+    if is_up:
+        seconds = view.spec.scale_up.stabilization_window_seconds
+        return f"scaleUp.stabilizationWindowSeconds ({seconds} s)"
+    seconds, down = view.spec.scale_down.stabilization_window_seconds, view.down_window()
+    if down > seconds:
+        return f"{down:.0f} s (longer than scaleDown.stabilizationWindowSeconds: pods start slowly)"
+    return f"scaleDown.stabilizationWindowSeconds ({seconds} s)"
 
 
 def _fewer(view: View) -> str:

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
-from llm_operator.autoscale.decide import decide
+from llm_operator.autoscale.decide import decide, see
 from llm_operator.autoscale.decision import Decision
 from llm_operator.autoscale.memory import Memory
-from llm_operator.autoscale.observation import Limits
+from llm_operator.autoscale.observation import Limits, Observation
 from llm_operator.autoscale.reading import Heard, Standing, awaited_uids, observation
 from llm_operator.autoscale.signals import FIRST_WORD_SECONDS, PodLoad
 from llm_operator.control.loads import Held, Loads
@@ -67,7 +67,7 @@ class Autoscaler:
                 standing.current, self.now(), standing.reason, standing.message
             )
         )
-        decision = self._ask(key, subject, memory)
+        decision, _ = self._ask(key, subject, memory)
         if course is None:
             course = self._courses[key] = _Course(subject, decision.memory, decision)
         course.subject, course.memory, course.decision = subject, decision.memory, decision
@@ -99,16 +99,16 @@ class Autoscaler:
         if course is not None:
             self._look_again(key, course, 0.0)
 
-    def _ask(self, key: Key, subject: Subject, memory: Memory) -> Decision:
+    def _ask(self, key: Key, subject: Subject, memory: Memory) -> tuple[Decision, Observation]:
         now, runtime_pods = self.now(), tuple(self.runtime_pods(key))
         heard = Heard(self.loads.of(key), self.loads.silences(key), self.held.of(key))
         seen = observation(subject.standing, runtime_pods, heard, now)
         decision = decide(seen, memory, subject.spec, subject.limits)
-        if not awaited_uids(runtime_pods, heard.silences, now):
-            return decision
-        # Nothing tells when a first word is overdue.
-        look_again = min(decision.look_again or FIRST_WORD_SECONDS, FIRST_WORD_SECONDS)
-        return replace(decision, look_again=look_again)
+        if awaited_uids(runtime_pods, heard.silences, now):
+            # Nothing tells when a first word is overdue.
+            look_again = min(decision.look_again or FIRST_WORD_SECONDS, FIRST_WORD_SECONDS)
+            decision = replace(decision, look_again=look_again)
+        return decision, seen
 
     def _look_again(self, key: Key, course: _Course, seconds: float | None) -> None:
         """Not later than a look that is due already, unless that one is replaced by a decision."""
@@ -127,9 +127,12 @@ class Autoscaler:
         if course is None:
             return
         course.timer = None
-        decision = self._ask(key, course.subject, course.memory)
-        course.memory = decision.memory
-        if _outcome(decision) != _outcome(course.decision):
+        decision, seen = self._ask(key, course.subject, course.memory)
+        if _outcome(decision) == _outcome(course.decision):
+            course.memory = decision.memory
+        else:
+            # The reconcile decides, from what it finds: nobody has acted on this decision.
+            course.memory = see(seen, course.memory, course.subject.spec)
             self.wake(key)
         self._look_again(key, course, decision.look_again)
 

@@ -42,6 +42,8 @@ class Memory:
     started_at: float
     burst_at: float = -math.inf
     """When the short window last asked for far more than what was ready."""
+    raised_at: float = -math.inf
+    """When pods were last added."""
     stable: Mean = field(default_factory=Mean)
     """Load in pods that new ones are needed for, silent pods counted as idle: what scales up."""
     cautious: Mean = field(default_factory=Mean)

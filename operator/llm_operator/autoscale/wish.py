@@ -30,6 +30,9 @@ STARTS_TO_ZERO = 3
 LONGEST_SILENCE_SECONDS = 900.0
 """However long pods take to start, silence need not last longer, unless the user asks for that."""
 
+RAISE_PAUSE_SECONDS = 0.5
+"""Between two raises by load: while the mean of the short window climbs, each look wants one more."""
+
 _ROUNDING = 1e-6
 """A load of exactly two pods is not one of three."""
 
@@ -60,6 +63,11 @@ class View:
     def is_in_burst(self) -> bool:
         """For a whole stable window after the last moment of one."""
         return self.seen.now - self.memory.burst_at < self.spec.stable_window_seconds
+
+    @property
+    def is_between_raises(self) -> bool:
+        """Whether pods were added just now."""
+        return self.seen.now < self.memory.raised_at + RAISE_PAUSE_SECONDS
 
     @property
     def is_after_start(self) -> bool:

@@ -35,6 +35,15 @@ def test_ten_times_the_streams_bring_the_right_count_within_four_seconds(
     assert course.current == pods
 
 
+def test_a_sudden_load_of_a_hundred_pods_is_followed_in_a_few_raises() -> None:
+    """Each look sees the mean of the short window a little higher."""
+    course = settled(1, 3, maxReplicas=200)
+    course.stay(spread(340, 1), 4, step=0.1)
+    assert course.current == 100
+    counts = [decision.desired for decision in course.history[-40:]]
+    assert len(set(counts)) <= 8
+
+
 def test_a_load_of_exactly_so_many_pods_needs_no_further_one() -> None:
     course = settled(1, 3, targets={"utilization": 75})
     assert course.current == 1

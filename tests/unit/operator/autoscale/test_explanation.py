@@ -53,6 +53,19 @@ def test_what_waits_for_a_window_says_for_which_one_and_how_long() -> None:
     )
 
 
+def test_a_window_that_is_longer_than_the_users_says_why() -> None:
+    made = course(2, scaleDown={"stabilizationWindowSeconds": 60})
+    awaited = tuple(f"pod-{number}" for number in range(2, 6))
+    made.stay(spread(20, 2), 120, pending=4, awaited=awaited)
+    made.stay(spread(20, 6), 10)
+    made.stay(spread(3, 6), 150, step=5)
+    assert made.history[-1].startup_seconds_p90 == pytest.approx(121, abs=3)
+    assert "that has to last for 2" in last_told(made).message
+    assert last_told(made).message.endswith(
+        " s (longer than scaleDown.stabilizationWindowSeconds: pods start slowly) first."
+    )
+
+
 @pytest.mark.parametrize(
     ("window", "why"), [(0, "fewer hold"), (120, "for 120 s fewer would have held")]
 )

@@ -118,6 +118,26 @@ async def test_a_burst_wakes_the_reconcile(autoscaler: Autoscaler, place: Place)
     assert autoscaler.decide(KEY, a_subject()).desired == 8
 
 
+async def test_a_decision_starts_from_the_one_that_was_acted_on(
+    autoscaler: Autoscaler, place: Place
+) -> None:
+    """However many looks were between them: the sentences of status follow on each other."""
+    for _ in range(100):
+        place.now += 1
+        autoscaler.decide(KEY, a_subject())
+    place.loads["a"] = worlds.load(20)
+    for _ in range(6):
+        place.now += 0.2
+        look(autoscaler)
+    first = autoscaler.decide(KEY, a_subject())
+    for _ in range(9):
+        place.now += 0.2
+        look(autoscaler)
+    second = autoscaler.decide(KEY, a_subject(current=first.desired))
+    assert first.message.startswith(f"Scaled from 1 to {first.desired} pods")
+    assert second.message.startswith(f"Scaled from {first.desired} to {second.desired} pods")
+
+
 async def test_a_repetition_brings_no_look_forward(autoscaler: Autoscaler, place: Place) -> None:
     place.loads["a"] = worlds.load(0)
     autoscaler.decide(KEY, a_subject())
