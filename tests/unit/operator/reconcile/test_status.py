@@ -167,7 +167,7 @@ def test_an_init_container_that_cannot_fetch_says_why() -> None:
         ("0/2 nodes are available: 2 Insufficient cpu.", "InsufficientCPU"),
         ("0/2 nodes: 2 node(s) didn't match Pod's node affinity/selector.", "NodeSelectorMismatch"),
         ("0/2 nodes: 2 node(s) had untolerated taint(s).", "NodeSelectorMismatch"),
-        ("0/3 nodes: 1 Too many pods, 2 node(s) didn't match Pod's node affinity.", "Unschedulable"),
+        ("0/3 nodes: 1 Too many pods, 2 node(s) didn't match Pod's affinity.", "Unschedulable"),
         ("0/2 nodes: 1 node(s) had untolerated taint(s), 1 were unschedulable.", "Unschedulable"),
         ("0/2 nodes are available.", "Unschedulable"),
     ],
