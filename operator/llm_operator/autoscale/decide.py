@@ -187,6 +187,8 @@ _AT_ONCE = frozenset(
 )
 """Reasons to keep that are told without waiting whether they last."""
 
+_BY_LOAD = frozenset({DecisionReason.DEMAND_ROSE, DecisionReason.BURST, DecisionReason.LATENCY})
+
 _OF_CHANGE = frozenset(
     {
         DecisionReason.DEMAND_ROSE,
@@ -237,15 +239,26 @@ def _show(view: View, settled: Wish) -> View:
         message=explain(view, settled),
         inputs=inputs(view),
     )
-    changes, raised_at = memory.changes, memory.raised_at
-    if settled.count > current:
-        raised_at = view.seen.now
+    memory = replace(memory, shown=shown)
     if settled.count != current:
-        rules = (*view.spec.scale_up.policies, *view.spec.scale_down.policies)
-        change = Change(view.seen.now, settled.count - current)
-        changes = policies.remember(changes, change, rules)
-    memory = replace(memory, shown=shown, changes=changes, raised_at=raised_at)
+        memory = _changed(view, settled, memory)
     return replace(view, memory=memory)
+
+
+def _changed(view: View, settled: Wish, memory: Memory) -> Memory:
+    """With the change, for what looks back on changes."""
+    now, spec, current = view.seen.now, view.spec, view.seen.current
+    rules = (*spec.scale_up.policies, *spec.scale_down.policies)
+    change = Change(now, settled.count - current)
+    memory = replace(memory, changes=policies.remember(memory.changes, change, rules))
+    relapse = memory.relapse
+    if settled.count > current:
+        memory = replace(memory, raised_at=now)
+    if settled.reason in _BY_LOAD:
+        relapse = relapse.raised(now, current, wish.lasting(view), spec.stable_window_seconds)
+    elif settled.reason is DecisionReason.DEMAND_FELL:
+        relapse = relapse.dropped(now, settled.count, wish.lasting(view))
+    return replace(memory, relapse=relapse)
 
 
 _CONDITIONS = {

@@ -29,8 +29,7 @@ _HOLDS = {
     DecisionReason.AFTER_BURST: "fewer would do, but for {stable} s after a burst or a start of "
     "the operator nothing is given up",
     DecisionReason.QUEUE_HOLDS: "fewer would do once nothing waits for a slot",
-    DecisionReason.STABILIZING: "{other} would fit the load; that has to last for "
-    "{lasting} first",
+    DecisionReason.STABILIZING: "{other} would fit the load; that has to last for {lasting} first",
     DecisionReason.LATENCY_HOLDS: "fewer would hold the tokens, but not the latency targets",
     DecisionReason.POLICY_HOLDS: "{other} would fit the load; {direction}.policies allow no "
     "further step yet",

@@ -14,6 +14,7 @@ from llm_operator.autoscale.knee import Knees
 from llm_operator.autoscale.observation import Observation
 from llm_operator.autoscale.policies import Change
 from llm_operator.autoscale.reason import DecisionReason
+from llm_operator.autoscale.relapse import Relapse
 from llm_operator.autoscale.schedule import Floor
 from llm_operator.autoscale.startup import Startups
 from llm_operator.autoscale.windows import Highest, Mean
@@ -59,6 +60,7 @@ class Memory:
     wanted_high: Highest = field(default_factory=Highest)
     """Counts that scaling down would have left."""
     changes: tuple[Change, ...] = ()
+    relapse: Relapse = field(default_factory=Relapse)
     profile: Profile = field(default_factory=Profile)
     knees: Knees = field(default_factory=Knees)
     guard: Guard = field(default_factory=Guard)

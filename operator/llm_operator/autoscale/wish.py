@@ -31,7 +31,7 @@ LONGEST_SILENCE_SECONDS = 900.0
 """However long pods take to start, silence need not last longer, unless the user asks for that."""
 
 RAISE_PAUSE_SECONDS = 0.5
-"""Between two raises by load: while the mean of the short window climbs, each look wants one more."""
+"""Between two raises by load: while the short window's mean climbs, each look wants one more."""
 
 _ROUNDING = 1e-6
 """A load of exactly two pods is not one of three."""
@@ -166,10 +166,16 @@ def downwards(view: View) -> int:
     """The fewest pods that would hold the load with room to spare; never none."""
     if view.is_blind or not view.load.ready:
         return view.seen.current
+    load = lasting(view)
+    fits = max(1, need(load, HYSTERESIS * view.carried), latency_floor(view))
+    return max(fits, min(view.memory.relapse.fewest(load), view.seen.current))
+
+
+def lasting(view: View) -> float:
+    """Pods of load that are left when queues are cleared: the larger of the two windows'."""
     now, spec, cautious = view.seen.now, view.spec, view.memory.cautious
     windows = (spec.stable_window_seconds, spec.panic.window_seconds)
-    load = max(cautious.over(now, window) for window in windows)
-    return max(1, need(load, HYSTERESIS * view.carried), latency_floor(view))
+    return max(cautious.over(now, window) for window in windows)
 
 
 def clearing(view: View) -> int:
