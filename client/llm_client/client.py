@@ -10,6 +10,7 @@ answer has arrived.
 
 # ruff: noqa: ASYNC109 - a timeout is a gRPC deadline: it travels to the server
 
+import time
 from collections.abc import AsyncGenerator, Iterable
 from types import TracebackType
 from typing import Self, cast
@@ -112,40 +113,46 @@ class Client:
 
     async def model_info(self, *, timeout: float | None = None) -> ModelInfo:
         """Asks which model this is. Raises LLMError."""
+        seconds, ends = self._deadline(timeout)
         try:
             message = await self._stub.GetModelInfo(
-                pb.GetModelInfoRequest(), timeout=timeout or self._timeout, wait_for_ready=True
+                pb.GetModelInfoRequest(), timeout=seconds, wait_for_ready=True
             )
         except grpc.aio.AioRpcError as error:
-            raise self._error(error) from None
+            raise self._error(error, ends) from None
         return model_info_of(message)
 
     async def _unary(self, request: pb.GenerateRequest, timeout: float | None) -> Answer:
+        seconds, ends = self._deadline(timeout)
         try:
-            message = await self._stub.Generate(
-                request, timeout=timeout or self._timeout, wait_for_ready=True
-            )
+            message = await self._stub.Generate(request, timeout=seconds, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
-            raise self._error(error) from None
+            raise self._error(error, ends) from None
         return answer_of(message)
 
     async def _stream(
         self, request: pb.GenerateRequest, timeout: float | None
     ) -> AsyncGenerator[Chunk, None]:
-        call = self._stub.GenerateStream(
-            request, timeout=timeout or self._timeout, wait_for_ready=True
-        )
+        seconds, ends = self._deadline(timeout)
+        call = self._stub.GenerateStream(request, timeout=seconds, wait_for_ready=True)
         has_begun = False
         try:
             async for message in call:
                 has_begun = True
                 yield chunk_of(message)
         except grpc.aio.AioRpcError as error:
-            raise self._error(error, has_begun=has_begun) from None
+            raise self._error(error, ends, has_begun=has_begun) from None
         finally:
             call.cancel()
 
-    def _error(self, error: grpc.aio.AioRpcError, *, has_begun: bool = False) -> LLMError:
+    def _deadline(self, timeout: float | None) -> tuple[float, float]:
+        """Seconds that a call may take, and when they are over on the monotonic clock."""
+        seconds = timeout or self._timeout
+        return seconds, time.monotonic() + seconds
+
+    def _error(
+        self, error: grpc.aio.AioRpcError, ends: float, *, has_begun: bool = False
+    ) -> LLMError:
         """The error to raise; a deadline while still connecting is an address nobody answers at."""
         code = error.code()
         if (
@@ -155,4 +162,5 @@ class Client:
         ):
             return unreachable(self._target)
         trailing = cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ())
-        return error_of(code.name, error.details(), trailing)
+        is_over = time.monotonic() >= ends
+        return error_of(code.name, error.details(), trailing, is_over=is_over)

@@ -67,9 +67,19 @@ _KINDS: dict[str, type[LLMError]] = {
 
 
 def error_of(
-    code: str, details: str | None, trailing: Iterable[tuple[str, str | bytes]] | None
+    code: str,
+    details: str | None,
+    trailing: Iterable[tuple[str, str | bytes]] | None,
+    *,
+    is_over: bool = False,
 ) -> LLMError:
-    """The error for a status, its text and its trailing metadata."""
+    """The error for a status, its text and its trailing metadata.
+
+    is_over: the deadline has passed. A server that shuts down sees it, too, and closes the
+    connection; which of the two ends the call first is chance.
+    """
+    if is_over and code == "UNAVAILABLE":
+        code = "DEADLINE_EXCEEDED"
     hints = [value for key, value in trailing or () if key == "retry-after-ms"]
     after = float(hints[0]) / 1000 if hints else None
     return _KINDS.get(code, LLMError)(code, details or "", after)

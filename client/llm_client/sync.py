@@ -4,6 +4,7 @@ with connect_sync("demo.team.svc:50051") as client:
     print(client.chat("What is the capital of Norway?").text)
 """
 
+import time
 from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import Self, cast
@@ -106,47 +107,52 @@ class SyncClient:
 
     def model_info(self, *, timeout: float | None = None) -> ModelInfo:
         """Asks which model this is. Raises LLMError."""
+        seconds, ends = self._deadline(timeout)
         try:
             message = self._stub.GetModelInfo(
-                pb.GetModelInfoRequest(), timeout=timeout or self._timeout, wait_for_ready=True
+                pb.GetModelInfoRequest(), timeout=seconds, wait_for_ready=True
             )
         except grpc.RpcError as error:
-            raise self._error(error) from None
+            raise self._error(error, ends) from None
         return model_info_of(message)
 
     def _unary(self, request: pb.GenerateRequest, timeout: float | None) -> Answer:
+        seconds, ends = self._deadline(timeout)
         try:
-            message = self._stub.Generate(
-                request, timeout=timeout or self._timeout, wait_for_ready=True
-            )
+            message = self._stub.Generate(request, timeout=seconds, wait_for_ready=True)
         except grpc.RpcError as error:
-            raise self._error(error) from None
+            raise self._error(error, ends) from None
         return answer_of(message)
 
     def _stream(
         self, request: pb.GenerateRequest, timeout: float | None
     ) -> Generator[Chunk, None, None]:
-        call = self._stub.GenerateStream(
-            request, timeout=timeout or self._timeout, wait_for_ready=True
-        )
+        seconds, ends = self._deadline(timeout)
+        call = self._stub.GenerateStream(request, timeout=seconds, wait_for_ready=True)
         has_begun = False
         try:
             for message in call:
                 has_begun = True
                 yield chunk_of(message)
         except grpc.RpcError as error:
-            raise self._error(error, has_begun=has_begun) from None
+            raise self._error(error, ends, has_begun=has_begun) from None
         finally:
             call.cancel()  # type: ignore[no-untyped-call]
 
     def _note(self, state: grpc.ChannelConnectivity) -> None:
         self._is_connecting = state in CONNECTING
 
-    def _error(self, error: grpc.RpcError, *, has_begun: bool = False) -> LLMError:
+    def _deadline(self, timeout: float | None) -> tuple[float, float]:
+        """Seconds that a call may take, and when they are over on the monotonic clock."""
+        seconds = timeout or self._timeout
+        return seconds, time.monotonic() + seconds
+
+    def _error(self, error: grpc.RpcError, ends: float, *, has_begun: bool = False) -> LLMError:
         """The error to raise; a deadline while still connecting is an address nobody answers at."""
         call = cast(grpc.Call, error)
         is_late = call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
         if is_late and not has_begun and self._is_connecting:
             return unreachable(self._target)
         trailing = cast(Iterable[tuple[str, str | bytes]], call.trailing_metadata() or ())
-        return error_of(call.code().name, call.details(), trailing)
+        is_over = time.monotonic() >= ends
+        return error_of(call.code().name, call.details(), trailing, is_over=is_over)

@@ -83,3 +83,9 @@ def test_the_hint_of_the_server_becomes_seconds() -> None:
 def test_the_public_names_are_these() -> None:
     classes = {name for name in vars(llm_client) if name[0].isupper()}
     assert set(llm_client.__all__) == classes | {"connect", "connect_sync"}
+
+
+def test_a_connection_that_closes_after_the_deadline_is_a_deadline() -> None:
+    """A server that shuts down sees the deadline, too, and goes."""
+    assert isinstance(error_of("UNAVAILABLE", "Socket closed", None, is_over=True), TimedOutError)
+    assert isinstance(error_of("UNAVAILABLE", "Socket closed", None), UnavailableError)
