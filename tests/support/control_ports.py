@@ -131,9 +131,9 @@ class ControlPorts:
     streams: int = 0
     _addresses: Iterable[str] = field(default_factory=lambda: iter(_addresses()))
 
-    async def open(self, pod: str) -> str:
-        """The address of a pod that starts now."""
-        port = ControlPort(next(iter(self._addresses)))
+    async def open(self, pod: str, address: str = "") -> str:
+        """The address of a pod that starts now: this one, or one that is free."""
+        port = ControlPort(address or next(iter(self._addresses)))
         await port.open()
         self.ports[pod] = port
         self.share()

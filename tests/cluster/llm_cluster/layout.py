@@ -10,7 +10,7 @@ from pathlib import Path
 
 SERVICE_NETWORK = "10.96.0.0/16"
 POD_NETWORK = "10.244.0.0/16"
-KWOK_POD_NETWORK = "10.244.128.0/17"  # below the blackholed range: no packet finds a way out
+KWOK_POD_NETWORK = "10.244.128.0/17"  # every address of it is this machine
 API_ADDRESS = "10.96.0.1"
 DNS_ADDRESS = "10.96.0.10"
 CGROUP = "llm-operator-cluster"

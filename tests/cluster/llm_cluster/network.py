@@ -2,7 +2,8 @@
 
 Service and pod addresses are private ranges that a default route would carry away. So the Service
 network is routed to the first bridge (where kube-proxy's rewriting finds the pod, and without it
-the packet dies) and the whole pod range is blackholed; the bridges' narrower routes win.
+the packet dies) and the whole pod range is blackholed; the bridges' narrower routes win. So does
+that of KWOK's pods, which leads back to this machine: a test can answer for pods that pretend.
 """
 
 import json
@@ -10,13 +11,13 @@ from dataclasses import dataclass
 
 from llm_cluster.command import run, succeeds
 from llm_cluster.errors import ClusterError
-from llm_cluster.layout import POD_NETWORK, SERVICE_NETWORK, Layout
+from llm_cluster.layout import KWOK_POD_NETWORK, POD_NETWORK, SERVICE_NETWORK, Layout
 from llm_cluster.waiting import wait_until
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route in the main table: destination and what ``ip route`` calls it with."""
+    """A route: its destination and what ``ip route`` calls it with."""
 
     destination: str
     command: tuple[str, ...]
@@ -28,6 +29,7 @@ def routes(layout: Layout) -> tuple[Route, ...]:
     return (
         Route(SERVICE_NETWORK, (SERVICE_NETWORK, "dev", bridge)),
         Route(POD_NETWORK, ("blackhole", POD_NETWORK)),
+        Route(KWOK_POD_NETWORK, ("local", KWOK_POD_NETWORK, "dev", "lo")),
     )
 
 
@@ -50,7 +52,7 @@ def existing_bridges(layout: Layout) -> list[str]:
 def remove(layout: Layout) -> None:
     """Removes what is there of bridges, routes and pods' interfaces."""
     wait_until("removal of the pods' interfaces", lambda: not _pod_links(layout), 10.0)
-    present = run(["ip", "route", "show"])
+    present = run(["ip", "route", "show", "table", "all"])
     for route in routes(layout):
         if any(line.startswith(" ".join(route.command)) for line in present.splitlines()):
             run(["ip", "route", "delete", *route.command])
