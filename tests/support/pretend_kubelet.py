@@ -52,8 +52,6 @@ class PretendKubelet:
     """Who answers for runtime pods."""
     refused: set[str] = field(default_factory=set)
     """Names of pods that no node takes."""
-    room: int = 10_000
-    """Runtime pods that nodes take, where pods have control ports."""
 
     async def run(self) -> None:
         what = Selection(POD, self.namespace, "app.kubernetes.io/managed-by=llm-operator")
@@ -77,7 +75,7 @@ class PretendKubelet:
         metadata, status = pod["metadata"], pod.get("status") or {}
         is_over = status.get("phase") in ("Succeeded", "Running") or "deletionTimestamp" in metadata
         is_export = metadata["labels"][COMPONENT] == "export"
-        is_homeless = not is_export and self._is_homeless(metadata["name"])
+        is_homeless = metadata["name"] in self.refused
         if is_over or (is_homeless and status.get("conditions")):
             return
         if is_homeless:
@@ -85,11 +83,6 @@ class PretendKubelet:
             await self._write(pod, {"phase": "Pending", "conditions": [waits]})
         elif is_export or self.is_serving:
             await self._write(pod, await self._status(pod, is_export=is_export))
-
-    def _is_homeless(self, name: str) -> bool:
-        """Whether a pod that has no node yet gets none now."""
-        is_full = self.ports is not None and len(self.ports.ports) >= self.room
-        return is_full or name in self.refused
 
     async def _status(self, pod: Mapping[str, Any], *, is_export: bool) -> Mapping[str, Any]:
         name = pod["metadata"]["name"]
