@@ -43,7 +43,7 @@ NAME = "bench-autoscaling"
 SLOTS, UTILIZATION, MOST_PODS = 4, 85, 4
 FEW_STREAMS, MANY_STREAMS = 1, 10
 REQUESTS, TRANSITIONS = 10_000, 20
-MOST_CYCLES = 15
+MOST_CYCLES = 20
 ACTIVATIONS = 5
 WAIT_SECONDS = 180.0
 
@@ -91,9 +91,9 @@ class Bench:
         phase = f"closed:streams={streams},seconds=3600"
         shape = (
             "--prompt-tokens",
-            "uniform:low=64,high=384",
+            "uniform:low=16,high=192",
             "--output-tokens",
-            "uniform:low=4,high=48",
+            "uniform:low=2,high=24",
         )
         with self.load.running(self.stage.target, "--phase", phase, *shape, *_CALL) as run:
             yield

@@ -65,8 +65,9 @@ class Stage:
             return bool(await self.events(reason))
 
         await eventually(is_there)
-        (message,) = await self.events(reason)
-        return message
+        messages = await self.events(reason)
+        assert len(messages) == 1, messages
+        return messages[0]
 
     def victim(self) -> ControlPort:
         (name,) = self.ports.leaving()
