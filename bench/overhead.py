@@ -2,7 +2,9 @@
 
 The same steps twice: served (a `llm-runtime serve` process and streaming clients in this one), and
 bare (the steps that the engine's batch plans for these requests, replayed with an argmax and
-nothing else). Rounds alternate, so that a slow minute of the machine hits both.
+nothing else). Rounds alternate, so that a slow minute of the machine hits both. Each pair of
+sessions is loaded anew, because where the weights come to lie in memory makes sessions differ by
+more than what is measured; how much is told as the spread.
 """
 
 import asyncio
@@ -52,11 +54,16 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Overhead:
-    """Medians over the rounds, in seconds for the whole workload."""
+    """Medians over all rounds, in seconds for the whole workload.
+
+    spread: by how much the bare loop differs from one pair of sessions to another, in percent of
+    its median, to either side.
+    """
 
     bare: float
     served: float
     generated: int
+    spread: float
 
     @property
     def percent(self) -> float:
@@ -162,9 +169,26 @@ async def _drink(client: Client, workload: Workload, number: int) -> None:
         pass
 
 
-def measure(artifact: Path, workload: Workload, rounds: int) -> Overhead:
-    """Serves and replays the workload in turns; the first of `rounds` + 1 warms up."""
+def measure(artifact: Path, workload: Workload, rounds: int, pairs: int) -> Overhead:
+    """Serves and replays the workload in turns, in `pairs` pairs of sessions that are loaded anew;
+    of each pair's `rounds` + 1 rounds the first warms up."""
     room = Room.of(artifact, workload)
+    bare: list[list[float]] = []
+    served: list[float] = []
+    for _ in range(pairs):
+        found = _pair(artifact, workload, room, rounds)
+        bare.append(found[0])
+        served += found[1]
+    every = statistics.median(seconds for pair in bare for seconds in pair)
+    medians = [statistics.median(pair) for pair in bare]
+    spread = 50 * (max(medians) - min(medians)) / every
+    return Overhead(every, statistics.median(served), workload.generated, spread)
+
+
+def _pair(
+    artifact: Path, workload: Workload, room: Room, rounds: int
+) -> tuple[list[float], list[float]]:
+    """Seconds of the bare and of the served rounds."""
     backend = room.backend(artifact)
     backend.load()
     steps = plan_steps(backend, workload, room)
@@ -175,7 +199,7 @@ def measure(artifact: Path, workload: Workload, rounds: int) -> Overhead:
             bare.append(replay(backend, steps))
             served.append(asyncio.run(serve_once(target, workload)))
     backend.close()
-    return Overhead(statistics.median(bare[1:]), statistics.median(served[1:]), workload.generated)
+    return bare[1:], served[1:]
 
 
 @contextmanager

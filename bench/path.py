@@ -87,18 +87,26 @@ def overhead_figures() -> Iterator[Figure]:
         shapes.write_checkpoint(shapes.HALF_BILLION, checkpoint)
         _export(checkpoint, artifact)
         for requests in (1, 8):
-            found = overhead.measure(artifact, Workload(requests, 64, 24), rounds=3)
-            name = f"0.5B shape fp32, {requests} streams"
-            yield Figure(f"{name}: added by gRPC and scheduler", found.percent, "%", 5)
+            found = overhead.measure(artifact, Workload(requests, 64, 24), rounds=2, pairs=3)
+            name, spread = (
+                f"0.5B shape fp32, {_streams(requests)}",
+                {"pairs of sessions differ by +-": found.spread},
+            )
+            added = f"{name}: added by gRPC and scheduler"
+            yield Figure(added, found.percent, "%", 5, peers=spread)
             yield _speed(name, found)
     with tempfile.TemporaryDirectory() as folder:
         artifact = Path(folder, "artifact")
         _export(DEMO_MODEL, artifact)
         for requests in (1, 8):
-            found = overhead.measure(artifact, Workload(requests, 64, 256), rounds=5)
-            name, added = f"demo model, {requests} streams", found.microseconds_per_token
-            yield Figure(f"{name}: added by gRPC and scheduler", added, "us/token")
+            found = overhead.measure(artifact, Workload(requests, 64, 256), rounds=3, pairs=2)
+            name, per_token = f"demo model, {_streams(requests)}", found.microseconds_per_token
+            yield Figure(f"{name}: added by gRPC and scheduler", per_token, "us/token")
             yield _speed(name, found)
+
+
+def _streams(count: int) -> str:
+    return "1 stream" if count == 1 else f"{count} streams"
 
 
 def _speed(name: str, found: Overhead) -> Figure:
