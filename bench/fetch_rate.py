@@ -25,6 +25,7 @@ from llm_runtime.model.reference import Reference, parse_reference
 from llm_runtime.model.registry import RegistryOptions, Repository
 
 QUARTER_GIGABYTE = shapes.Shape(8192, 1024, 4096, 4, 16, 4, 2048)
+_REPOSITORY = "bench/fetch"
 _PLAIN = RegistryOptions(plain_http=True)
 _PARALLEL = 4
 _CHUNK_BYTES = 1 << 20
@@ -43,13 +44,13 @@ class Rate:
         return 100 * self.fetched / self.bare
 
 
-def measure(registry: str, rounds: int = 3) -> Rate:
+def measure(registry: str, push_to: str, rounds: int = 3) -> Rate:
     """Stores an artifact of a quarter of a gigabyte in the registry and fetches it both ways.
 
-    registry: HOST:PORT that speaks plain HTTP. Raises ModelError.
+    registry, push_to: HOST:PORT where it is read and written over plain HTTP. Raises ModelError.
     """
-    stored = _stored(registry)
-    source = parse_reference(stored.image)
+    stored = _stored(push_to)
+    source = parse_reference(f"{registry}/{_REPOSITORY}@{stored.digest}")
     layers = read_layers(Repository(source, _PLAIN).manifest(stored.digest)).values()
     size = sum(layer.size for layer in layers)
     digests = [layer.digest for layer in layers]
@@ -61,12 +62,12 @@ def measure(registry: str, rounds: int = 3) -> Rate:
     return Rate(statistics.median(fetched[1:]), statistics.median(bare[1:]))
 
 
-def _stored(registry: str) -> StoredArtifact:
+def _stored(push_to: str) -> StoredArtifact:
     with _folder() as folder:
         shapes.write_checkpoint(QUARTER_GIGABYTE, folder / "checkpoint")
         record = SourceRecord(uri="pvc:///bench", revision="0" * 64)
         export_model(ExportRequest(folder / "checkpoint", folder / "artifact", record))
-        return push(folder / "artifact", parse_reference(f"{registry}/bench/fetch:rate"), _PLAIN)
+        return push(folder / "artifact", parse_reference(f"{push_to}/{_REPOSITORY}:rate"), _PLAIN)
 
 
 def _seconds(work: Callable[[Path], object]) -> float:

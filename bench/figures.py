@@ -47,6 +47,23 @@ def write(name: str, figures: Sequence[Figure]) -> Path:
     return path
 
 
+def keep(name: str, part: str, figures: Sequence[Figure]) -> None:
+    """Keeps one part of a benchmark, so that another part's failure loses nothing."""
+    path = _kept(name, part)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps([asdict(figure) for figure in figures], indent=1) + "\n")
+
+
+def kept(name: str, part: str) -> list[Figure]:
+    """What was measured last of a part; empty where it never was."""
+    path = _kept(name, part)
+    return [Figure(**row) for row in json.loads(path.read_text())] if path.exists() else []
+
+
+def _kept(name: str, part: str) -> Path:
+    return FOLDER / "parts" / name / f"{part.replace(' ', '-')}.json"
+
+
 def write_page(path: Path, command: str, figures: Sequence[Figure]) -> None:
     """Writes the figures as a Markdown page that names the command and the machine."""
     path.write_text(f"# Benchmarks\n\n{table(command, figures)}")
