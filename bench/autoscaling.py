@@ -28,10 +28,12 @@ from bench import activator, cluster, fetch_rate, figures, idle_fleet, processor
 from bench.figures import Figure
 from bench.section import replaced
 from bench.timeline import (
+    Activation,
     ColdStart,
     PodLife,
     Sample,
     Transitions,
+    first_after,
     most_wanted,
     reached,
     transitions,
@@ -256,40 +258,22 @@ def step(samples: list[Sample], began: float, seconds: float, wanted: int) -> It
 def activation_figures(bench: Bench) -> Iterator[Figure]:
     """What a call to a deployment at zero waits for."""
     found = [activate(bench) for _ in range(ACTIVATIONS)]
-    added = [activation.added for activation in found]
-    first = [activation.answered - activation.asked for activation in found]
-    starts = [activation.life_seconds for activation in found]
+    seen = [activation for activation, _ in found]
+    added = [activation.added for activation in seen]
+    first = [activation.answered - activation.asked for activation in seen]
+    asked = [activation.scaled_up - activation.asked for activation in seen]
+    starts = [activation.start for activation in seen]
     yield Figure("activation: added to the pod's own start", 1e3 * _median(added), "ms", 50)
+    yield Figure("activation: asked to Deployment scaled up", 1e3 * _median(asked), "ms")
+    yield Figure("activation: Deployment scaled up to pod in the Service", _median(starts), "s")
     yield Figure("activation: asked to first token", _median(first), "s")
-    yield Figure("activation: pod seen to pod ready", _median(starts), "s")
-    cold = [activation.cold for activation in found if activation.cold is not None]
+    cold = [start for _, start in found if start is not None]
     for part in ColdStart.__slots__ if cold else ():
         seconds = _median([getattr(start, part) for start in cold])
         yield Figure(f"cold start: {part}", seconds, "s")
 
 
-@dataclass(frozen=True, slots=True)
-class Activation:
-    """One call from zero. Times are seconds since the epoch; warm is a later first token's time."""
-
-    asked: float
-    answered: float
-    warm: float
-    life: PodLife
-    cold: ColdStart | None
-
-    @property
-    def life_seconds(self) -> float:
-        """The pod's own start."""
-        return (self.life.ready or math.nan) - self.life.created
-
-    @property
-    def added(self) -> float:
-        """Seconds before the pod was there and after it was ready, without the answer's own."""
-        return self.answered - self.asked - self.life_seconds - self.warm
-
-
-def activate(bench: Bench) -> Activation:
+def activate(bench: Bench) -> tuple[Activation, ColdStart | None]:
     """Waits for zero, asks once, and then a few times more for the warm time."""
     bench.until(0)
     phases = (
@@ -297,15 +281,17 @@ def activate(bench: Bench) -> Activation:
         "--phase", "closed:streams=1,requests=10",
     )  # fmt: skip
     shape = ("--prompt-tokens", "8", "--output-tokens", "4")
-    known = set(bench.watcher.lives)
     run = bench.load.play(bench.stage.target, *phases, *shape, *_CALL, seconds=WAIT_SECONDS)
     bench.note(run.events[-1])
-    life = bench.watcher.youngest()
-    if life is None or life.name in known or life.ready is None:
+    asked, watcher = _phases(run)[0]["at"], bench.watcher
+    scaled_up = first_after(watcher.scaled_up, asked)
+    routable = first_after(watcher.routable, asked)
+    life = watcher.youngest()
+    if scaled_up is None or routable is None or life is None:
         raise CommandError("a call was answered at zero, but no new ready pod was seen")
     first, then = (phase["first_token_seconds"] for phase in run.events[-1]["phases"])
-    asked = _phases(run)[0]["at"]
-    return Activation(asked, asked + first["max"], then["p50"], life, _cold_start(bench, life))
+    seen = Activation(asked, scaled_up, routable, asked + first["max"], then["p50"])
+    return seen, _cold_start(bench, life)
 
 
 def many_figures(bench: Bench) -> Iterator[Figure]:

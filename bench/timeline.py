@@ -82,6 +82,36 @@ class PodLife:
         return PodLife(self.name, self.created, scheduled, ready)
 
 
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """One call to an LLMDeployment at zero (seconds since the epoch); `warm` is what a later call's
+    first token takes."""
+
+    asked: float
+    scaled_up: float
+    """The Deployment was given a pod."""
+    routable: float
+    """The pod had started, and was an endpoint of the Service."""
+    answered: float
+    """The first token."""
+    warm: float
+
+    @property
+    def start(self) -> float:
+        """The pod's own start, as after a `kubectl scale`."""
+        return self.routable - self.scaled_up
+
+    @property
+    def added(self) -> float:
+        """What activator and operator add to that."""
+        return self.answered - self.asked - self.start - self.warm
+
+
+def first_after(times: Iterable[float], moment: float) -> float | None:
+    """The first of these times that is not before the moment."""
+    return min((at for at in times if at >= moment), default=None)
+
+
 def line_time(log: str, words: str) -> float | None:
     """When a container printed the first line with these words.
 

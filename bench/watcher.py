@@ -11,6 +11,7 @@ from kubernetes import client, watch
 
 from bench.timeline import PodLife, Sample
 
+ACTIVATOR_LABEL = "llm-operator.dev/activator"
 _PLACE = ("llm-operator.dev", "v1alpha1")
 
 
@@ -20,6 +21,10 @@ class Watcher:
     def __init__(self, stage: Stage, api: client.ApiClient) -> None:
         self.samples: list[Sample] = []
         self.lives: dict[str, PodLife] = {}
+        self.scaled_up: list[float] = []
+        """When a Deployment without pods was given some (seconds since the epoch)."""
+        self.routable: list[float] = []
+        """When the Service got its first ready pod."""
         self._stage = stage
         self._api = api
         self._news = threading.Condition()
@@ -48,7 +53,13 @@ class Watcher:
     @contextmanager
     def watching(self) -> Iterator["Watcher"]:
         """Follows until the block ends."""
-        for follow in (self._follow_wishes, self._follow_pods):
+        follows = (
+            self._follow_wishes,
+            self._follow_pods,
+            self._follow_deployments,
+            self._follow_endpoints,
+        )
+        for follow in follows:
             threading.Thread(target=self._keep, args=(follow,), daemon=True).start()
         try:
             yield self
@@ -81,6 +92,29 @@ class Watcher:
             name, now = item.metadata.name, time.time()
             life = self.lives.get(name) or PodLife(name, now)
             self.lives[name] = life.at(item, now)
+
+    def _follow_deployments(self) -> None:
+        apps: Any = client.AppsV1Api(self._api)
+        chosen = {"label_selector": f"llm-operator.dev/deployment={self._stage.name}"}
+        before: dict[str, int] = {}
+        place = (self._stage.namespace,)
+        for item in self._events(apps.list_namespaced_deployment, place, chosen):
+            if item.spec.replicas and not before.get(item.metadata.name):
+                self.scaled_up.append(time.time())
+            before[item.metadata.name] = item.spec.replicas
+
+    def _follow_endpoints(self) -> None:
+        """Those of Kubernetes' own slices: the activator's are left out."""
+        slices: Any = client.DiscoveryV1Api(self._api)
+        service = f"kubernetes.io/service-name={self._stage.name}"
+        chosen = {"label_selector": f"{service},{ACTIVATOR_LABEL}!=true"}
+        before: dict[str, bool] = {}
+        place = (self._stage.namespace,)
+        for item in self._events(slices.list_namespaced_endpoint_slice, place, chosen):
+            is_ready = any(each.conditions.ready for each in item.endpoints or [])
+            if is_ready and not before.get(item.metadata.name):
+                self.routable.append(time.time())
+            before[item.metadata.name] = is_ready
 
     def _events(
         self, listing: Any, place: tuple[str, ...], chosen: dict[str, str]

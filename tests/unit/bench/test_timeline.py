@@ -4,10 +4,12 @@ from typing import Any
 import pytest
 from bench.autoscaling import pods_for, step
 from bench.timeline import (
+    Activation,
     ColdStart,
     PodLife,
     Sample,
     Transitions,
+    first_after,
     most_wanted,
     reached,
     transitions,
@@ -70,3 +72,14 @@ def test_a_cold_start_is_told_in_parts_that_add_up_to_the_pods_own_start() -> No
     assert parts == pytest.approx([1, 2.5, 6.5, 5.123456, 39.876544, 3, 2])
     assert sum(parts) == pytest.approx(60.0)
     assert ColdStart.of(life, "", runtime) is None
+
+
+def test_an_activation_adds_what_is_neither_the_pods_start_nor_the_answers_own_time() -> None:
+    seen = Activation(asked=100.0, scaled_up=100.03, routable=106.0, answered=106.05, warm=0.01)
+    assert seen.start == pytest.approx(5.97)
+    assert seen.added == pytest.approx(0.07)
+
+
+def test_the_first_moment_of_an_activation_is_not_one_from_before() -> None:
+    assert first_after([1.0, 9.0, 7.0], 6.5) == 7.0
+    assert first_after([1.0], 6.5) is None
