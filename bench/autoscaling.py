@@ -49,6 +49,8 @@ FEW_STREAMS, MANY_STREAMS = 1, 10
 REQUESTS, TRANSITIONS = 10_000, 20
 MOST_CYCLES = 20
 ACTIVATIONS = 5
+REST_SECONDS = 5.0
+"""After the last pod has gone, for what the cluster's controllers still do about it."""
 PUSH_SERVICE = "llm-operator-registry-push"
 WAIT_SECONDS = 180.0
 
@@ -274,8 +276,9 @@ def activation_figures(bench: Bench) -> Iterator[Figure]:
 
 
 def activate(bench: Bench) -> tuple[Activation, ColdStart | None]:
-    """Waits for zero, asks once, and then a few times more for the warm time."""
+    """Waits for zero and for rest, asks once, and then a few times more for the warm time."""
     bench.until(0)
+    time.sleep(REST_SECONDS)
     phases = (
         "--phase", "closed:streams=1,requests=1",
         "--phase", "closed:streams=1,requests=10",
