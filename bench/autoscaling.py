@@ -122,6 +122,7 @@ class Results:
     def add(self, name: str, part: Callable[[], Iterator[Figure]]) -> None:
         """Measures one part; its failure does not end the others."""
         self.console.print(f"[bold cyan]Measuring: {name}[/bold cyan]")
+        figures.keep(FILE, name, [])  # nothing old stands in for what fails now
         try:
             figures.keep(FILE, name, list(part()))
         except (CommandError, TimeoutError, ModelError, processor.BusyError) as error:

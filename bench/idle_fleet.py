@@ -143,7 +143,7 @@ def measure() -> Iterator[Figure]:
     """The leader's share of a core."""
     with _pods() as port, processor.watched() as idle:
         cost = asyncio.run(listen(port))
-    name = f"leader, {PODS} idle deployments"
+    name = f"load streams of {PODS} idle deployments"
     yield Figure(f"{name}: CPU", cost.percent, "% of a core", 5)
     yield Figure(f"{name}: messages heard", cost.messages, "1/s", better="higher")
     yield Figure(f"{name}: idle CPU", idle.percent, "%", processor.IDLE_LIMIT_PERCENT, "higher")

@@ -41,7 +41,18 @@ _IDLE_KPA = (
     "also costs a node's start and a model's load, count the pods made"
 )
 
+_CONSTANT_KPA = (
+    "the medians differ by a fiftieth, and which is lower is the seed's chance: where nothing "
+    "changes both keep the pods that the load needs"
+)
+_SPIKE_KPA = (
+    "both ask for pods within seconds, and what is late is late because a pod takes a minute to "
+    "start; the medians are the same"
+)
+
 _WHY: Mapping[tuple[str, str], str] = {
+    ("constant", KPA): _CONSTANT_KPA,
+    ("spike", KPA): _SPIKE_KPA,
     ("small step", HPA): _SMALL_STEP,
     ("small step", KPA): _SMALL_STEP,
     ("bursts", KPA): _BURSTS,

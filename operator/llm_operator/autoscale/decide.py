@@ -168,7 +168,9 @@ def _bounded(view: View, wanted: _Wanted) -> Wish:
         count, reason = min(count, current), DecisionReason.CAPACITY_LIMITED
     if count > ceiling:
         count, reason = ceiling, DecisionReason.MAXIMUM
-    if count < view.floor:
+    if count < view.floor < current:
+        count = view.floor
+    elif count < view.floor:
         by_schedule = view.memory.floor.replicas > view.spec.min_replicas
         reason = DecisionReason.SCHEDULE if by_schedule else DecisionReason.MINIMUM
         count = view.floor
@@ -187,7 +189,14 @@ _AT_ONCE = frozenset(
 )
 """Reasons to keep that are told without waiting whether they last."""
 
-_BY_LOAD = frozenset({DecisionReason.DEMAND_ROSE, DecisionReason.BURST, DecisionReason.LATENCY})
+_BY_LOAD = frozenset(
+    {
+        DecisionReason.DEMAND_ROSE,
+        DecisionReason.BURST,
+        DecisionReason.LATENCY,
+        DecisionReason.AT_MAXIMUM,
+    }
+)
 
 _OF_CHANGE = frozenset(
     {
@@ -254,7 +263,7 @@ def _changed(view: View, settled: Wish, memory: Memory) -> Memory:
     relapse = memory.relapse
     if settled.count > current:
         memory = replace(memory, raised_at=now)
-    if settled.reason in _BY_LOAD:
+    if settled.reason in _BY_LOAD and settled.count > current:
         relapse = relapse.raised(now, current, wish.lasting(view), spec.stable_window_seconds)
     elif settled.reason is DecisionReason.DEMAND_FELL:
         relapse = relapse.dropped(now, settled.count, wish.lasting(view))

@@ -59,6 +59,8 @@ class Load:
     running: int
     waiting: int
     held: int
+    forwarding: int
+    """Not added to the others: pods report these calls, too."""
     profile: Profile
 
     @property
@@ -67,7 +69,7 @@ class Load:
 
     @property
     def is_nothing(self) -> bool:
-        return self.running == self.waiting == self.held == 0
+        return self.running == self.waiting == self.held == self.forwarding == 0
 
 
 def measure(observation: Observation, known: Profile, knees: Knees, spec: AutoscalingSpec) -> Load:
@@ -82,6 +84,7 @@ def measure(observation: Observation, known: Profile, knees: Knees, spec: Autosc
         running=sum(report.running for report in reports),
         waiting=sum(report.waiting for report in reports),
         held=observation.held,
+        forwarding=observation.forwarding,
         profile=_profile(told, reports, known, knees),
     )
     if load.is_nothing or not load.profile.slots:

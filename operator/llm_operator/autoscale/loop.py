@@ -117,7 +117,7 @@ class Autoscaler:
             return
         due = loop.time() + seconds
         if course.timer is not None and not course.timer.cancelled():
-            if loop.time() < course.timer.when() <= due:
+            if course.timer.when() <= due:  # also one that is overdue: its turn comes
                 return
             course.timer.cancel()
         course.timer = loop.call_at(due, self._look, key)

@@ -14,7 +14,7 @@ class PodReport:
 
     uid: str
     load: PodLoad | None
-    """None: no credible report within 10 s (the pod hangs, lies or is gone)."""
+    """None: no credible report (the pod hangs for `streams.SILENT_SECONDS`, lies or is gone)."""
     revision: str = ""
     """What was learned about pods of a revision goes with it."""
 
@@ -41,6 +41,8 @@ class Observation:
     """A quota, or a cluster autoscaler that has said no: waiting for a node is no use."""
     held: int = 0
     """Calls that activators hold now."""
+    forwarding: int = 0
+    """Calls that go through activators to pods, which report them as their own."""
     held_received: int = 0
     """Calls that activators ever took in."""
     current: int

@@ -14,6 +14,9 @@ SOON_WINDOWS = 2
 HARDLY_MORE = 1.5
 """A raise at more than this multiple of the load of the drop speaks of new load instead."""
 
+MEMORY_SECONDS = 3600.0
+"""For so long; requests and pods may be others by then."""
+
 LESS = 0.9
 """Below this share of the load that was not held the step is tried again."""
 
@@ -29,6 +32,7 @@ class Relapse:
     held_not: int = 0
     """So many pods, or fewer, did not hold `held_not_load`; 0: none is known."""
     held_not_load: float = math.inf
+    held_not_at: float = -math.inf
 
     def dropped(self, now: float, count: int, load: float) -> "Relapse":
         """Pods are given up because the load is so low."""
@@ -40,8 +44,9 @@ class Relapse:
         is_alike = load <= HARDLY_MORE * self.dropped_load
         if before != self.dropped_to or not (is_soon and is_alike):
             return self
-        return replace(self, held_not=before, held_not_load=self.dropped_load)
+        return replace(self, held_not=before, held_not_load=self.dropped_load, held_not_at=now)
 
-    def fewest(self, load: float) -> int:
+    def fewest(self, now: float, load: float) -> int:
         """The pods that such a load needs by experience; 0 where there is none."""
-        return self.held_not + 1 if self.held_not and load > LESS * self.held_not_load else 0
+        is_known = self.held_not and now - self.held_not_at < MEMORY_SECONDS
+        return self.held_not + 1 if is_known and load > LESS * self.held_not_load else 0

@@ -168,7 +168,7 @@ def downwards(view: View) -> int:
         return view.seen.current
     load = lasting(view)
     fits = max(1, need(load, HYSTERESIS * view.carried), latency_floor(view))
-    return max(fits, min(view.memory.relapse.fewest(load), view.seen.current))
+    return max(fits, min(view.memory.relapse.fewest(view.seen.now, load), view.seen.current))
 
 
 def lasting(view: View) -> float:

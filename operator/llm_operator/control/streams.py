@@ -84,9 +84,10 @@ class Streams(Generic[M]):
                 async for message in self._messages(endpoint):
                     has_spoken, is_new = True, False
                     self.heard(group, endpoint, message)
-                failures = 0  # pods end long streams in good order: what was heard last still holds
-                await asyncio.sleep(self.pauses.first)
-                continue
+                if has_spoken:
+                    failures = 0  # a long stream ended in good order: what was heard last holds
+                    await asyncio.sleep(self.pauses.first)
+                    continue
             except (grpc.aio.AioRpcError, TimeoutError) as error:
                 logger.debug("Stream ended", extra={"pod": endpoint.uid, "error": _why(error)})
             except TokenUnavailableError as error:

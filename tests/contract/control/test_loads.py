@@ -102,6 +102,17 @@ async def test_a_stream_that_ends_in_good_order_leaves_what_was_said() -> None:
         await loads.aclose()
 
 
+async def test_a_stream_that_ends_without_a_word_is_silence() -> None:
+    """However good its order: a pod that says nothing must not keep what it once said."""
+    news = News()
+    async with served(Pod(lambda n: [a_load(1)] if n == 1 else [])) as port:
+        loads = Loads(lambda: "secret", news, port)
+        loads.follow(KEY, [POD])
+        assert [await news.running() for _ in range(2)] == [1, None]
+        assert "pod-1" in loads.silences(KEY)
+        await loads.aclose()
+
+
 async def test_what_a_pod_says_is_known_until_its_stream_breaks() -> None:
     news = News()
     pod = Pod(lambda n: [a_load(n)] if n == 1 else [a_load(4), None], breaks=True)

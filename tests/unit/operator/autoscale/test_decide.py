@@ -44,6 +44,13 @@ def test_a_sudden_load_of_a_hundred_pods_is_followed_in_a_few_raises() -> None:
     assert len(set(counts)) <= 8
 
 
+def test_calls_on_their_way_through_an_activator_are_their_pods_load_and_no_more() -> None:
+    """Eight requests are three pods of four slots, whoever they came through."""
+    course = settled(3, 8)
+    course.stay(spread(8, 3), 120, forwarding=8)
+    assert course.current == 3
+
+
 def test_a_load_of_exactly_so_many_pods_needs_no_further_one() -> None:
     course = settled(1, 3, targets={"utilization": 75})
     assert course.current == 1
@@ -567,3 +574,26 @@ def test_silence_is_measured_on_the_leaders_clock_even_if_it_jumps_back() -> Non
     course.stay(spread(0, 1), 100)
     course.now = START
     assert course.look(spread(0, 1)).desired == 1
+
+
+# A step down that did not hold
+
+
+@pytest.mark.parametrize("most", [20, 2])
+def test_a_step_down_that_did_not_hold_is_not_tried_again_at_that_load(most: int) -> None:
+    course = settled(2, 5, maxReplicas=most, targets={"utilization": 90}, **AT_ONCE)
+    course.stay([pod(0, 2), pod(1, 1)], 90)  # 0.75 of a pod: just not too much for one
+    assert course.current == 1
+    course.stay(spread(4, 1), 60)  # and yet it fills it
+    assert course.current == 2
+    course.stay([pod(0, 2), pod(1, 1)], 600)
+    assert course.current == 2
+
+
+def test_a_fall_to_the_floor_is_no_wish_of_the_floor() -> None:
+    course = settled(6, 18, minReplicas=3, **AT_ONCE)
+    course.serve(2, 400, step=5)
+    assert course.current == 3
+    told = {d.reason for d in course.history if d.message.startswith("Scaled from")}
+    assert DecisionReason.MINIMUM not in told
+    assert DecisionReason.DEMAND_FELL in told

@@ -138,6 +138,18 @@ async def test_a_decision_starts_from_the_one_that_was_acted_on(
     assert second.message.startswith(f"Scaled from {first.desired} to {second.desired} pods")
 
 
+async def test_news_does_not_put_off_a_look_that_is_overdue(
+    autoscaler: Autoscaler, place: Place
+) -> None:
+    """However many messages a busy leader reads before it comes to its timers."""
+    autoscaler.decide(KEY, a_subject())
+    loop = asyncio.get_running_loop()
+    overdue = autoscaler._courses[KEY].timer = loop.call_at(loop.time() - 1, lambda: None)
+    autoscaler.heard(KEY, worlds.load(2), worlds.load(3))
+    assert autoscaler._courses[KEY].timer is overdue
+    assert not overdue.cancelled()
+
+
 async def test_a_repetition_brings_no_look_forward(autoscaler: Autoscaler, place: Place) -> None:
     place.loads["a"] = worlds.load(0)
     autoscaler.decide(KEY, a_subject())

@@ -99,8 +99,9 @@ def test_a_rollout_keeps_what_was_wanted() -> None:
     assert seen().rollout_floor == 0
 
 
-def test_calls_that_are_held_and_forwarded_are_work() -> None:
-    assert seen().held == 3
+def test_calls_that_are_forwarded_are_told_apart_from_those_that_are_held() -> None:
+    """Their pods report them as well."""
+    assert (seen().held, seen().forwarding) == (1, 2)
 
 
 def ready_since(uid: str, seconds_ago: int) -> dict[str, Any]:
