@@ -1,5 +1,6 @@
 """`make demo`: shows the product to a person, step by step, on a real cluster."""
 
+import os
 import time
 from typing import Any
 
@@ -9,17 +10,21 @@ from rich.panel import Panel
 
 from demo import autoscaling, story
 from demo.autoscaling import MOST_PODS
-from demo.target import prepare
+from demo.target import existing_registry, prepare
 
 NEXT = """\
 [bold]Try next[/bold]
-  eval "$(make -s cluster-env)"         a shell with kubectl, helm and grpcurl on this cluster
   kubectl get llmd -A -o wide           the whole picture
   kubectl describe llmd demo -n demo    conditions and events
   kubectl exec -it -n demo client -- llm-runtime chat demo.demo.svc:50051
                                         talk to the model
   kubectl delete llmd demo -n demo      everything of it goes
-  make demo-down                        the cluster goes too, without a trace"""
+"""
+LAST = """\
+  make demo-down                        the cluster goes too, without a trace
+[dim]kubectl, helm and grpcurl on this cluster: eval "$(make -s cluster-env)"[/dim]"""
+LAST_ELSEWHERE = """\
+  make demo-down                        what the demo made here goes"""
 
 
 class Narrator:
@@ -60,12 +65,17 @@ def main() -> None:
     _follow_load(narrator, stage)
     _go_to_zero(narrator, stage)
     narrator.show(stage.kubectl("get", "llmd", "-n", stage.namespace).splitlines()[-1])
-    narrator.console.print(Panel(NEXT, expand=False, width=92))
+    last = LAST_ELSEWHERE if existing_registry(os.environ) else LAST
+    narrator.console.print(Panel(NEXT + last, expand=False, width=92))
 
 
 def _install(narrator: Narrator, stage: story.Stage) -> None:
     narrator.say("helm install: the operator, and a registry for exported models")
-    narrator.show(f"installed {story.install(stage)} in namespace {story.SYSTEM_NAMESPACE}")
+    try:
+        version = story.install(stage)
+    except story.NotOursError as error:
+        raise SystemExit(str(error)) from None
+    narrator.show(f"installed {version} in namespace {story.SYSTEM_NAMESPACE}")
     narrator.say(
         "A model hub of our own, which speaks the Hugging Face hub's protocol, and a client's pod"
     )

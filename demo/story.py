@@ -21,6 +21,8 @@ from demo.kubectl import CommandError, Kubectl
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEM_NAMESPACE = "llm-system"
 DEMO_NAMESPACE = "demo"
+OURS = {"llm-operator.dev/demo": "true"}
+"""Labels of the namespaces that the demo made."""
 MINIMAL = ROOT / "examples" / "minimal.yaml"
 QUESTIONS = (
     ("chat", "What is the capital of Norway?", "The capital of Norway is Oslo."),
@@ -76,8 +78,22 @@ class Flow:
     errors: dict[str, int]
 
 
+class NotOursError(Exception):
+    """Something that the demo would change was made by somebody else."""
+
+
 def install(stage: Stage) -> str:
-    """Installs the chart and waits until its pods are ready; returns the version installed."""
+    """Installs the chart and waits until its pods are ready; returns the version installed.
+
+    Raises NotOursError where one of the namespaces is not the demo's: an operator that somebody
+    installed there would get the demo's settings, and go with the demo.
+    """
+    for namespace in (SYSTEM_NAMESPACE, stage.namespace):
+        if not is_ours(stage.kubectl, namespace):
+            raise NotOursError(
+                f"the namespace {namespace} was not made by the demo: it would change what is in "
+                "it. Use another cluster, or remove the namespace first"
+            )
     _namespace(stage, SYSTEM_NAMESPACE)
     stage.kubectl.run(
         "helm",
@@ -281,6 +297,13 @@ def remove(stage: Stage) -> None:
     stage.kubectl("delete", "llmd", stage.name, "-n", stage.namespace, "--ignore-not-found")
 
 
+def is_ours(kubectl: Kubectl, namespace: str) -> bool:
+    """Whether the namespace was made by the demo, or is not there."""
+    found = kubectl("get", "namespace", namespace, "--ignore-not-found", "-o", "json")
+    labels = json.loads(found)["metadata"].get("labels", {}) if found else OURS
+    return all(labels.get(name) == value for name, value in OURS.items())
+
+
 def _namespace(stage: Stage, name: str) -> None:
     """Creates a namespace in which only restricted pods may run."""
     stage.kubectl.apply(
@@ -290,7 +313,7 @@ def _namespace(stage: Stage, name: str) -> None:
                 "kind": "Namespace",
                 "metadata": {
                     "name": name,
-                    "labels": {"pod-security.kubernetes.io/enforce": "restricted"},
+                    "labels": {"pod-security.kubernetes.io/enforce": "restricted", **OURS},
                 },
             }
         )

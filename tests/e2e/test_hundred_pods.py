@@ -21,7 +21,7 @@ FEWER = 40
 
 
 @pytest.fixture
-def nodes(stage: story.Stage) -> Iterator[PretendedNodes]:
+def nodes(disposable: None, stage: story.Stage) -> Iterator[PretendedNodes]:
     with pretended_nodes(stage) as found:
         yield found
         story.remove(stage)

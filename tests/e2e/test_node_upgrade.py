@@ -6,6 +6,7 @@ from demo import story
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
 
+@pytest.mark.usefixtures("disposable")
 def test_a_node_is_drained_under_its_only_pod_and_no_request_fails(served: story.Stage) -> None:
     """The eviction is refused until the pod's replacement serves elsewhere."""
     (node,) = story.serving_nodes(served)

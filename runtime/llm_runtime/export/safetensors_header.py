@@ -46,11 +46,6 @@ class StoredTensor:
     offset: int
     size: int
 
-    @property
-    def elements(self) -> int:
-        """Numbers in the tensor."""
-        return math.prod(self.shape)
-
 
 def read_header(path: Path) -> dict[str, StoredTensor]:
     """All tensors of one file by name.

@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from llm_runtime.backend.base import CacheShape, StepInput, StepOutput
-from llm_runtime.backend.scripted import ScriptedBackend
 from llm_runtime.engine.batch import Batch, Load
 from llm_runtime.engine.observer import Silent
 from llm_runtime.engine.request import End, Ending, Request, Sampling, Stopping
 from llm_runtime.engine.scheduler import Budget
+from support.scripted_backend import ScriptedBackend
 
 SHAPE = CacheShape(slots=3, context=64, chunk=8)
 BUDGET = Budget(alone=8, mixed=4)

@@ -5,13 +5,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from llm_runtime.backend.base import BackendError, CacheShape, StepInput, StepOutput
-from llm_runtime.backend.scripted import ScriptedBackend
 from llm_runtime.engine.batch import Load
 from llm_runtime.engine.channel import Channel
 from llm_runtime.engine.loop import Engine, EngineConfig
 from llm_runtime.engine.observer import Silent
 from llm_runtime.engine.request import End, Ending, Request, Stopping
 from llm_runtime.engine.scheduler import Budget
+from support.scripted_backend import ScriptedBackend
 
 SHAPE = CacheShape(slots=2, context=4096, chunk=8)
 VOCABULARY = 50

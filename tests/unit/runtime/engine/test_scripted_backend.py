@@ -1,7 +1,7 @@
 import pytest
 
 from llm_runtime.backend.base import BackendError, CacheShape, StepInput, StepRow
-from llm_runtime.backend.scripted import ScriptedBackend
+from support.scripted_backend import ScriptedBackend
 
 SHAPE = CacheShape(slots=2, context=8, chunk=4)
 
