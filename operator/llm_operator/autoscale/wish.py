@@ -131,18 +131,19 @@ def is_burst(view: View) -> bool:
 
 
 def upwards(view: View) -> Wish:
-    """What the load asks for now; the guard apart."""
+    """What the load asks for now; the guard apart. Of equal wishes the first: a held call waits
+    for no window."""
     return max(_upwards(view), key=lambda wish: wish.count)
 
 
 def _upwards(view: View) -> Iterator[Wish]:
-    yield Wish(need(view.stable(), view.carried), DecisionReason.DEMAND_ROSE)
-    if view.is_in_burst or is_pressed(view):
-        yield Wish(need(view.sudden(), view.carried), DecisionReason.BURST)
     if view.load.held and not view.load.ready:
         # A leader that has seen no pod yet does not know what one carries.
         pods = view.load.pods or view.load.held / view.limits.slots
         yield Wish(max(1, need(pods, view.carried)), DecisionReason.CALLS_HELD)
+    yield Wish(need(view.stable(), view.carried), DecisionReason.DEMAND_ROSE)
+    if view.is_in_burst or is_pressed(view):
+        yield Wish(need(view.sudden(), view.carried), DecisionReason.BURST)
     if not view.load.is_nothing:
         yield Wish(1, DecisionReason.DEMAND_ROSE)
 

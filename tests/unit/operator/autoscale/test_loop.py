@@ -176,6 +176,27 @@ async def test_held_calls_are_looked_at_at_once(autoscaler: Autoscaler, place: P
     assert place.woken == [KEY]
 
 
+async def test_a_held_call_starts_a_pod_at_once_and_says_so_whatever_the_windows(
+    autoscaler: Autoscaler, place: Place
+) -> None:
+    """The look that heard of it has seen it already when the reconcile decides."""
+    windows: dict[str, Any] = {"minReplicas": 0, "scaleUp": {"stabilizationWindowSeconds": 60}}
+    for requests in (1, 0):  # what a pod is like is known from its last life
+        place.loads = {"a": worlds.load(requests)}
+        for _ in range(200):
+            place.now += 5
+            autoscaler.decide(KEY, a_subject(**windows))
+    place.loads, subject = {}, a_subject(current=0, **windows)
+    place.now += 5
+    assert autoscaler.decide(KEY, subject).desired == 0
+    place.held = HeldCalls(calls=1, received=1)
+    autoscaler.held_changed(KEY)
+    look(autoscaler)
+    place.now += 0.01
+    decision = autoscaler.decide(KEY, subject)
+    assert (decision.desired, decision.reason) == (1, DecisionReason.CALLS_HELD)
+
+
 async def test_what_is_forgotten_has_no_timer_left(autoscaler: Autoscaler) -> None:
     autoscaler.decide(KEY, a_subject())
     autoscaler.forget(KEY)
