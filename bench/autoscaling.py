@@ -338,9 +338,8 @@ def fetch_figures(bench: Bench) -> Iterator[Figure]:
     """
     address = bench.stage.registry_address
     if address:
-        system = bench.stage.kubectl.get("services", "-n", story.SYSTEM_NAMESPACE)["items"]
-        push = {s["metadata"]["name"]: s["spec"]["clusterIP"] for s in system}[PUSH_SERVICE]
-        rate = fetch_rate.measure(f"{address}:5000", f"{push}:5001")
+        push = bench.stage.kubectl.get("service", PUSH_SERVICE, "-n", story.SYSTEM_NAMESPACE)
+        rate = fetch_rate.measure(f"{address}:5000", f"{push['spec']['clusterIP']}:5001")
         peers = {"bare download": rate.bare / 1e6}
         yield Figure("fetch", rate.fetched / 1e6, "MB/s", better="higher", peers=peers)
         yield Figure("fetch, of what disk and network give", rate.percent, "%", 80, "higher")

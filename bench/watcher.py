@@ -10,8 +10,8 @@ from demo.story import Stage
 from kubernetes import client, watch
 
 from bench.timeline import PodLife, Sample
+from llm_operator.activator.target import ACTIVATOR_LABEL, SERVICE_LABEL
 
-ACTIVATOR_LABEL = "llm-operator.dev/activator"
 _PLACE = ("llm-operator.dev", "v1alpha1")
 
 
@@ -95,26 +95,33 @@ class Watcher:
 
     def _follow_deployments(self) -> None:
         apps: Any = client.AppsV1Api(self._api)
-        chosen = {"label_selector": f"llm-operator.dev/deployment={self._stage.name}"}
-        before: dict[str, int] = {}
-        place = (self._stage.namespace,)
-        for item in self._events(apps.list_namespaced_deployment, place, chosen):
-            if item.spec.replicas and not before.get(item.metadata.name):
-                self.scaled_up.append(time.time())
-            before[item.metadata.name] = item.spec.replicas
+        label = f"llm-operator.dev/deployment={self._stage.name}"
+        self._note_rises(
+            apps.list_namespaced_deployment, label, lambda item: item.spec.replicas, self.scaled_up
+        )
 
     def _follow_endpoints(self) -> None:
         """Those of Kubernetes' own slices: the activator's are left out."""
         slices: Any = client.DiscoveryV1Api(self._api)
-        service = f"kubernetes.io/service-name={self._stage.name}"
-        chosen = {"label_selector": f"{service},{ACTIVATOR_LABEL}!=true"}
+        label = f"{SERVICE_LABEL}={self._stage.name},{ACTIVATOR_LABEL}!=true"
+        self._note_rises(
+            slices.list_namespaced_endpoint_slice,
+            label,
+            lambda item: any(each.conditions.ready for each in item.endpoints or []),
+            self.routable,
+        )
+
+    def _note_rises(
+        self, listing: Any, label: str, holds: Callable[[Any], Any], times: list[float]
+    ) -> None:
+        """Adds when something begins to hold of an object."""
         before: dict[str, bool] = {}
-        place = (self._stage.namespace,)
-        for item in self._events(slices.list_namespaced_endpoint_slice, place, chosen):
-            is_ready = any(each.conditions.ready for each in item.endpoints or [])
-            if is_ready and not before.get(item.metadata.name):
-                self.routable.append(time.time())
-            before[item.metadata.name] = is_ready
+        place, chosen = (self._stage.namespace,), {"label_selector": label}
+        for item in self._events(listing, place, chosen):
+            now = bool(holds(item))
+            if now and not before.get(item.metadata.name):
+                times.append(time.time())
+            before[item.metadata.name] = now
 
     def _events(
         self, listing: Any, place: tuple[str, ...], chosen: dict[str, str]

@@ -230,14 +230,21 @@ def is_scaled(replicas: int) -> Done:
 
 def serving_nodes(stage: Stage) -> tuple[str, ...]:
     """The nodes of the ready runtime pods, sorted."""
-    pods = stage.kubectl.get(
-        "pods",
-        "-n",
-        stage.namespace,
-        "-l",
-        f"llm-operator.dev/deployment={stage.name},app.kubernetes.io/component=runtime",
-    )["items"]
-    return tuple(sorted(pod["spec"]["nodeName"] for pod in pods if _pod_ready(pod)))
+    ready = filter(is_pod_ready, runtime_pods(stage))
+    return tuple(sorted(pod["spec"]["nodeName"] for pod in ready))
+
+
+def runtime_pods(stage: Stage) -> list[dict[str, Any]]:
+    """The LLMDeployment's pods that serve, start or end."""
+    labels = f"llm-operator.dev/deployment={stage.name},app.kubernetes.io/component=runtime"
+    found: dict[str, Any] = stage.kubectl.get("pods", "-n", stage.namespace, "-l", labels)
+    return list(found["items"])
+
+
+def is_pod_ready(pod: dict[str, Any]) -> bool:
+    """Whether calls are sent to it."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def change_spec(stage: Stage) -> str:
@@ -318,8 +325,3 @@ def _namespace(stage: Stage, name: str) -> None:
             }
         )
     )
-
-
-def _pod_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)

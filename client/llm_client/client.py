@@ -10,7 +10,6 @@ answer has arrived.
 
 # ruff: noqa: ASYNC109 - a timeout is a gRPC deadline: it travels to the server
 
-import time
 from collections.abc import AsyncGenerator, Iterable
 from types import TracebackType
 from typing import Self, cast
@@ -28,7 +27,7 @@ from llm_client.request import (
     prompt_request,
 )
 from llm_client.results import Answer, Chunk, ModelInfo, answer_of, chunk_of, model_info_of
-from llm_client.transport import CHANNEL_OPTIONS, CONNECTING
+from llm_client.transport import CHANNEL_OPTIONS, CONNECTING, deadline, is_past
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 
@@ -113,7 +112,7 @@ class Client:
 
     async def model_info(self, *, timeout: float | None = None) -> ModelInfo:
         """Asks which model this is. Raises LLMError."""
-        seconds, ends = self._deadline(timeout)
+        seconds, ends = deadline(timeout or self._timeout)
         try:
             message = await self._stub.GetModelInfo(
                 pb.GetModelInfoRequest(), timeout=seconds, wait_for_ready=True
@@ -123,7 +122,7 @@ class Client:
         return model_info_of(message)
 
     async def _unary(self, request: pb.GenerateRequest, timeout: float | None) -> Answer:
-        seconds, ends = self._deadline(timeout)
+        seconds, ends = deadline(timeout or self._timeout)
         try:
             message = await self._stub.Generate(request, timeout=seconds, wait_for_ready=True)
         except grpc.aio.AioRpcError as error:
@@ -133,7 +132,7 @@ class Client:
     async def _stream(
         self, request: pb.GenerateRequest, timeout: float | None
     ) -> AsyncGenerator[Chunk, None]:
-        seconds, ends = self._deadline(timeout)
+        seconds, ends = deadline(timeout or self._timeout)
         call = self._stub.GenerateStream(request, timeout=seconds, wait_for_ready=True)
         has_begun = False
         try:
@@ -144,11 +143,6 @@ class Client:
             raise self._error(error, ends, has_begun=has_begun) from None
         finally:
             call.cancel()
-
-    def _deadline(self, timeout: float | None) -> tuple[float, float]:
-        """Seconds that a call may take, and when they are over on the monotonic clock."""
-        seconds = timeout or self._timeout
-        return seconds, time.monotonic() + seconds
 
     def _error(
         self, error: grpc.aio.AioRpcError, ends: float, *, has_begun: bool = False
@@ -162,5 +156,4 @@ class Client:
         ):
             return unreachable(self._target)
         trailing = cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ())
-        is_over = time.monotonic() >= ends
-        return error_of(code.name, error.details(), trailing, is_over=is_over)
+        return error_of(code.name, error.details(), trailing, is_over=is_past(ends))

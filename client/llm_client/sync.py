@@ -4,7 +4,6 @@ with connect_sync("demo.team.svc:50051") as client:
     print(client.chat("What is the capital of Norway?").text)
 """
 
-import time
 from collections.abc import Generator, Iterable
 from types import TracebackType
 from typing import Self, cast
@@ -22,7 +21,7 @@ from llm_client.request import (
     prompt_request,
 )
 from llm_client.results import Answer, Chunk, ModelInfo, answer_of, chunk_of, model_info_of
-from llm_client.transport import CHANNEL_OPTIONS, CONNECTING
+from llm_client.transport import CHANNEL_OPTIONS, CONNECTING, deadline, is_past
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 
@@ -107,7 +106,7 @@ class SyncClient:
 
     def model_info(self, *, timeout: float | None = None) -> ModelInfo:
         """Asks which model this is. Raises LLMError."""
-        seconds, ends = self._deadline(timeout)
+        seconds, ends = deadline(timeout or self._timeout)
         try:
             message = self._stub.GetModelInfo(
                 pb.GetModelInfoRequest(), timeout=seconds, wait_for_ready=True
@@ -117,7 +116,7 @@ class SyncClient:
         return model_info_of(message)
 
     def _unary(self, request: pb.GenerateRequest, timeout: float | None) -> Answer:
-        seconds, ends = self._deadline(timeout)
+        seconds, ends = deadline(timeout or self._timeout)
         try:
             message = self._stub.Generate(request, timeout=seconds, wait_for_ready=True)
         except grpc.RpcError as error:
@@ -127,7 +126,7 @@ class SyncClient:
     def _stream(
         self, request: pb.GenerateRequest, timeout: float | None
     ) -> Generator[Chunk, None, None]:
-        seconds, ends = self._deadline(timeout)
+        seconds, ends = deadline(timeout or self._timeout)
         call = self._stub.GenerateStream(request, timeout=seconds, wait_for_ready=True)
         has_begun = False
         try:
@@ -142,11 +141,6 @@ class SyncClient:
     def _note(self, state: grpc.ChannelConnectivity) -> None:
         self._is_connecting = state in CONNECTING
 
-    def _deadline(self, timeout: float | None) -> tuple[float, float]:
-        """Seconds that a call may take, and when they are over on the monotonic clock."""
-        seconds = timeout or self._timeout
-        return seconds, time.monotonic() + seconds
-
     def _error(self, error: grpc.RpcError, ends: float, *, has_begun: bool = False) -> LLMError:
         """The error to raise; a deadline while still connecting is an address nobody answers at."""
         call = cast(grpc.Call, error)
@@ -154,5 +148,4 @@ class SyncClient:
         if is_late and not has_begun and self._is_connecting:
             return unreachable(self._target)
         trailing = cast(Iterable[tuple[str, str | bytes]], call.trailing_metadata() or ())
-        is_over = time.monotonic() >= ends
-        return error_of(call.code().name, call.details(), trailing, is_over=is_over)
+        return error_of(call.code().name, call.details(), trailing, is_over=is_past(ends))

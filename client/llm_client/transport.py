@@ -1,6 +1,7 @@
 """How channels to a runtime are made: retries, reconnection, keepalive."""
 
 import json
+import time
 
 import grpc
 
@@ -38,3 +39,13 @@ CHANNEL_OPTIONS: tuple[tuple[str, int | str], ...] = (
 CONNECTING = (grpc.ChannelConnectivity.CONNECTING, grpc.ChannelConnectivity.TRANSIENT_FAILURE)
 """States of a channel that wants a connection and has none. After a server's GOAWAY it is IDLE
 while the calls that run there go on."""
+
+
+def deadline(seconds: float) -> tuple[float, float]:
+    """What a call that begins now gets as its timeout, and when that is over (monotonic clock)."""
+    return seconds, time.monotonic() + seconds
+
+
+def is_past(ends: float) -> bool:
+    """Whether a deadline is over."""
+    return time.monotonic() >= ends

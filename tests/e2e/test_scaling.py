@@ -14,14 +14,6 @@ STREAMS = 16
 DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 
 
-def runtime_pods(stage: story.Stage) -> list[dict[str, Any]]:
-    label = f"llm-operator.dev/deployment={stage.name},app.kubernetes.io/component=runtime"
-    found: list[dict[str, Any]] = stage.kubectl.get("pods", "-n", stage.namespace, "-l", label)[
-        "items"
-    ]
-    return found
-
-
 def events(stage: story.Stage, reason: str) -> list[str]:
     """Messages of the object's Events of one reason."""
     chosen = f"involvedObject.name={stage.name},involvedObject.kind=LLMDeployment,reason={reason}"
@@ -73,7 +65,7 @@ def test_a_pod_that_is_too_many_drains_before_it_ends(served: story.Stage) -> No
     costs: set[str | None] = set()
 
     def one_is_gone() -> bool:
-        pods = runtime_pods(served)
+        pods = story.runtime_pods(served)
         costs.update((pod["metadata"].get("annotations") or {}).get(DELETION_COST) for pod in pods)
         return len(pods) < 2
 

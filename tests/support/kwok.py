@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import uuid4
 
-from demo.story import Stage
+from demo.story import Stage, is_pod_ready, runtime_pods
 
 from llm_cluster.progress import Progress
 from llm_cluster.record import Options
@@ -85,28 +85,20 @@ async def _follow(stage: Stage, ports: ControlPorts) -> None:
         for name in set(ports.ports) - set(running):
             await ports.end(name)
         for name in set(running) - set(ports.ports):
-            await ports.open(name, running[name]["podIP"])
-        leaving = [name for name in ports.leaving() if _is_ready(running.get(name, {}))]
+            await ports.open(name, running[name]["status"]["podIP"])
+        leaving = [name for name in ports.leaving() if is_pod_ready(running.get(name, {}))]
         if leaving:
             await asyncio.to_thread(_make_unready, stage, leaving)
         await asyncio.sleep(1)
 
 
 def _running(stage: Stage) -> dict[str, dict[str, Any]]:
-    """The statuses of the pods that KWOK runs."""
-    labels = f"llm-operator.dev/deployment={stage.name},app.kubernetes.io/component=runtime"
-    listed: dict[str, Any] = stage.kubectl.get("pods", "-n", stage.namespace, "-l", labels)
-    statuses = {pod["metadata"]["name"]: pod["status"] for pod in listed["items"]}
+    """The pods that KWOK runs, by name."""
     return {
-        name: status
-        for name, status in statuses.items()
-        if status.get("phase") == "Running" and status.get("podIP")
+        pod["metadata"]["name"]: pod
+        for pod in runtime_pods(stage)
+        if pod["status"].get("phase") == "Running" and pod["status"].get("podIP")
     }
-
-
-def _is_ready(status: dict[str, Any]) -> bool:
-    conditions = status.get("conditions", [])
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in conditions)
 
 
 def _make_unready(stage: Stage, names: list[str]) -> None:

@@ -87,8 +87,7 @@ def _wanted(view: View) -> tuple[View, _Wanted]:
     if view.is_blind:
         return view, _Wanted(current, DecisionReason.METRICS_UNAVAILABLE, 0)
     if up.count > current:
-        pauses = view.is_between_raises and up.reason is not DecisionReason.CALLS_HELD
-        return view, _Wanted(current, DecisionReason.STEADY, 0) if pauses else _raised(view, up)
+        return view, _raised(view, up)
     if not view.load.ready and current:
         return view, _Wanted(current, DecisionReason.NO_POD_READY, up.count)
     return view, _lowered(view, fewest, up)
@@ -106,8 +105,10 @@ def _remember_wishes(view: View, up: Wish, fewest: int, guarded: Wish | None) ->
 
 
 def _raised(view: View, up: Wish) -> _Wanted:
-    """Upwards, as far as the window and the policies let it."""
+    """Upwards, as far as the pause, the window and the policies let it."""
     current = view.seen.current
+    if view.is_between_raises and up.reason is not DecisionReason.CALLS_HELD:
+        return _Wanted(current, DecisionReason.STEADY, 0)
     if up.reason is DecisionReason.CALLS_HELD and current == 0:
         count = up.count
     else:
@@ -260,14 +261,14 @@ def _changed(view: View, settled: Wish, memory: Memory) -> Memory:
     rules = (*spec.scale_up.policies, *spec.scale_down.policies)
     change = Change(now, settled.count - current)
     memory = replace(memory, changes=policies.remember(memory.changes, change, rules))
-    relapse = memory.relapse
-    if settled.count > current:
-        memory = replace(memory, raised_at=now)
-    if settled.reason in _BY_LOAD and settled.count > current:
-        relapse = relapse.raised(now, current, wish.lasting(view), spec.stable_window_seconds)
-    elif settled.reason is DecisionReason.DEMAND_FELL:
-        relapse = relapse.dropped(now, settled.count, wish.lasting(view))
-    return replace(memory, relapse=relapse)
+    relapse, load = memory.relapse, wish.lasting(view)
+    if settled.count < current:
+        if settled.reason is DecisionReason.DEMAND_FELL:
+            memory = replace(memory, relapse=relapse.dropped(now, settled.count, load))
+        return memory
+    if settled.reason in _BY_LOAD:
+        relapse = relapse.raised(now, current, load, spec.stable_window_seconds)
+    return replace(memory, relapse=relapse, raised_at=now)
 
 
 _CONDITIONS = {
