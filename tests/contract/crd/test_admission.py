@@ -127,6 +127,7 @@ def test_a_schedule_that_can_come_is_taken(kubectl: Kubectl, cron: str) -> None:
         (schedule(cron="0 8 * * 1,5-2/2"), "spec.autoscaling.schedules.cron: a range that ends"),
         (schedule(durationSeconds=5), "durationSeconds"),
         (schedule(timeZone="../etc"), "timeZone"),
+        (schedule(timeZone="Europe/Pariss"), "schedules.timeZone: no such time zone; take"),
         ({"model": MINIMAL, "autoscaling": {"minReplicas": 1}}, "spec.autoscaling.maxReplicas"),
     ],
 )
