@@ -21,10 +21,10 @@ from llm_operator.activator.metrics import Metrics
 from llm_operator.activator.pods import channel_options
 from llm_operator.activator.port import Connections
 from llm_operator.activator.room import Memory
-from llm_operator.activator.rpc import EOF, HealthServicer
 from llm_operator.activator.target import Target
 from llm_operator.activator.watch_held import HeldNews
 from llm_operator.kube.store import Key
+from llm_operator.rpc import EOF, HealthServicer
 
 if TYPE_CHECKING:
     GenericHandler = grpc.GenericRpcHandler[Any, Any]

@@ -59,6 +59,8 @@ class Settings:
     """Endpoint of hf:// sources that name none; empty is the hub's own."""
     activator_enabled: bool = False
     """Whether the chart's activator is installed, so that something may scale to zero."""
+    xds_enabled: bool = False
+    """Whether the chart's xDS control plane is installed, so that shares hold for every call."""
     watch_nodes: bool = False
     """Whether nodes may be read: pods of a cordoned node are then replaced before they go."""
     log_level: str = "INFO"

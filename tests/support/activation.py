@@ -15,9 +15,9 @@ from llm_operator.activator.board import Board, Holding
 from llm_operator.activator.pods import Pod
 from llm_operator.activator.port import Connections
 from llm_operator.activator.room import Memory
-from llm_operator.activator.rpc import HealthServicer
 from llm_operator.activator.target import Limits, Target
 from llm_operator.kube.store import Key
+from llm_operator.rpc import HealthServicer
 from support.free_port import free_port
 from support.scripted_pod import ScriptedPod, running_pod
 from support.service_address import ServiceAddress, running_service

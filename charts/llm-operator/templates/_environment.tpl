@@ -21,6 +21,7 @@
 - {name: LLM_OPERATOR_HEALTH_PORT, value: "8080"}
 - {name: LLM_OPERATOR_CONTROL_TOKEN_FILE, value: /var/run/secrets/llm-operator/control-token}
 - {name: LLM_OPERATOR_ACTIVATOR_ENABLED, value: {{ .Values.activator.enabled | quote }}}
+- {name: LLM_OPERATOR_XDS_ENABLED, value: {{ .Values.xds.enabled | quote }}}
 - {name: LLM_OPERATOR_WATCH_NODES, value: {{ empty .Values.watchNamespaces | quote }}}
 - {name: LLM_OPERATOR_HF_ENDPOINT, value: {{ .Values.huggingFace.endpoint | quote }}}
 {{- end }}

@@ -306,6 +306,83 @@ class Activation:
             _registered_method=True)
 
 
+class TrafficStub:
+    """Spoken by xDS control plane pods on their own port: what clients have accepted of what they were told.
+    """
+
+    def __init__(self, channel):
+        """Constructor.
+
+        Args:
+            channel: A grpc.Channel.
+        """
+        self.WatchTraffic = channel.unary_stream(
+                '/llm.v1.Traffic/WatchTraffic',
+                request_serializer=llm_dot_v1_dot_control__pb2.WatchTrafficRequest.SerializeToString,
+                response_deserializer=llm_dot_v1_dot_control__pb2.WatchTrafficResponse.FromString,
+                _registered_method=True)
+
+
+class TrafficServicer:
+    """Spoken by xDS control plane pods on their own port: what clients have accepted of what they were told.
+    """
+
+    def WatchTraffic(self, request, context):
+        """Every LLMDeployment whose calls are shared among revisions, or whose clients refuse what they are told; whenever that changes,
+        at most twice a second, and every five seconds where it does not.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+
+def add_TrafficServicer_to_server(servicer, server):
+    rpc_method_handlers = {
+            'WatchTraffic': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchTraffic,
+                    request_deserializer=llm_dot_v1_dot_control__pb2.WatchTrafficRequest.FromString,
+                    response_serializer=llm_dot_v1_dot_control__pb2.WatchTrafficResponse.SerializeToString,
+            ),
+    }
+    generic_handler = grpc.method_handlers_generic_handler(
+            'llm.v1.Traffic', rpc_method_handlers)
+    server.add_generic_rpc_handlers((generic_handler,))
+    server.add_registered_method_handlers('llm.v1.Traffic', rpc_method_handlers)
+
+
+ # This class is part of an EXPERIMENTAL API.
+class Traffic:
+    """Spoken by xDS control plane pods on their own port: what clients have accepted of what they were told.
+    """
+
+    @staticmethod
+    def WatchTraffic(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/llm.v1.Traffic/WatchTraffic',
+            llm_dot_v1_dot_control__pb2.WatchTrafficRequest.SerializeToString,
+            llm_dot_v1_dot_control__pb2.WatchTrafficResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+
 class ExportProgressStub:
     """Spoken by export pods while they work.
     """

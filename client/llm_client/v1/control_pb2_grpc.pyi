@@ -118,6 +118,43 @@ class ActivationServicer(metaclass=_abc_1.ABCMeta):
 
 def add_ActivationServicer_to_server(servicer: ActivationServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
 
+class TrafficStub:
+    """Spoken by xDS control plane pods on their own port: what clients have accepted of what they were told."""
+
+    @_typing.overload
+    def __new__(cls, channel: _grpc.Channel) -> _Self: ...
+    @_typing.overload
+    def __new__(cls, channel: _aio.Channel) -> TrafficAsyncStub: ...
+    WatchTraffic: _grpc.UnaryStreamMultiCallable[_control_pb2.WatchTrafficRequest, _control_pb2.WatchTrafficResponse]
+    """Every LLMDeployment whose calls are shared among revisions, or whose clients refuse what they are told; whenever that changes,
+    at most twice a second, and every five seconds where it does not.
+    """
+
+@_typing.type_check_only
+class TrafficAsyncStub(TrafficStub):
+    """Spoken by xDS control plane pods on their own port: what clients have accepted of what they were told."""
+
+    def __init__(self, channel: _aio.Channel) -> None: ...
+    WatchTraffic: _aio.UnaryStreamMultiCallable[_control_pb2.WatchTrafficRequest, _control_pb2.WatchTrafficResponse]  # type: ignore[assignment]
+    """Every LLMDeployment whose calls are shared among revisions, or whose clients refuse what they are told; whenever that changes,
+    at most twice a second, and every five seconds where it does not.
+    """
+
+class TrafficServicer(metaclass=_abc_1.ABCMeta):
+    """Spoken by xDS control plane pods on their own port: what clients have accepted of what they were told."""
+
+    @_abc_1.abstractmethod
+    def WatchTraffic(
+        self,
+        request: _control_pb2.WatchTrafficRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_control_pb2.WatchTrafficResponse], _abc.AsyncIterator[_control_pb2.WatchTrafficResponse]]:
+        """Every LLMDeployment whose calls are shared among revisions, or whose clients refuse what they are told; whenever that changes,
+        at most twice a second, and every five seconds where it does not.
+        """
+
+def add_TrafficServicer_to_server(servicer: TrafficServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
+
 class ExportProgressStub:
     """Spoken by export pods while they work."""
 

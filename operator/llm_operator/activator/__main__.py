@@ -1,25 +1,6 @@
-"""`python -m llm_operator.activator`.
+"""`python -m llm_operator.activator`; see `llm_operator.activator.process.run`."""
 
-Everything else is imported when a signal can end it: that takes a second, and the kernel drops a
-SIGTERM for which process 1 has no handler.
-"""
-
-import os
-import signal
-from types import FrameType
-
-
-def main() -> None:
-    """Runs the activator; see `llm_operator.activator.process.run`."""
-    signal.signal(signal.SIGTERM, _end)  # until the loop has a handler of its own
-    from llm_operator.activator.process import run
-
-    run()
-
-
-def _end(_number: int, _frame: FrameType | None) -> None:
-    os._exit(0)  # nothing runs yet that would have to be tidied up
-
+from llm_operator.entrance import enter
 
 if __name__ == "__main__":
-    main()
+    enter("llm_operator.activator.process")

@@ -13,8 +13,8 @@ from llm_operator.activator import refusals
 from llm_operator.activator.inbox import Inbox
 from llm_operator.activator.metadata import Pairs, passed_on
 from llm_operator.activator.pods import Pod
-from llm_operator.activator.rpc import EOF, ClientCall, Context
 from llm_operator.activator.verdict import Status
+from llm_operator.rpc import EOF, ClientCall, Context
 
 
 @dataclass(slots=True)

@@ -10,10 +10,10 @@ from llm_operator.activator import refusals
 from llm_operator.activator.listeners import changes
 from llm_operator.activator.port import LONGEST_CALL_SECONDS, Connections, Port
 from llm_operator.activator.room import Memory
-from llm_operator.activator.rpc import HealthServicer
 from llm_operator.activator.served import Meter, Served
 from llm_operator.activator.target import Target
 from llm_operator.kube.store import Key
+from llm_operator.rpc import HealthServicer
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from llm_operator.activator.rpc import EOF, ClientCall
+from llm_operator.rpc import EOF, ClientCall
 
 KEPT = 2
 """Messages read ahead of a call that waits. One is a whole request for unary and server-streaming

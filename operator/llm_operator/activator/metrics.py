@@ -1,13 +1,12 @@
 """The activator's metrics, in a registry of their own. Labels come from closed sets only."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 
 from llm_operator.activator.board import Board
-from llm_operator.telemetry.metrics import gauge
+from llm_operator.telemetry.metrics import Scraped, gauge
 
 RESULTS = ("passed_on", "refused", "timed_out", "ended", "cancelled")
 HOLD_BUCKETS = (0.01, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
@@ -43,18 +42,10 @@ class Metrics:
 
     def measure(self, board: Board) -> None:
         """Adds what is read off the board at the moment of a scrape."""
-        self._registry.register(_Scraped(lambda: _gauges(board)))
+        self._registry.register(Scraped(lambda: _gauges(board)))
 
     def page(self) -> bytes:
         return generate_latest(self._registry)
-
-
-class _Scraped(Collector):
-    def __init__(self, source: Callable[[], Iterable[Metric]]) -> None:
-        self._source = source
-
-    def collect(self) -> Iterable[Metric]:
-        return self._source()
 
 
 def _gauges(board: Board) -> Iterator[Metric]:

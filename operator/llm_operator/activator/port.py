@@ -16,8 +16,8 @@ from grpc_reflection.v1alpha import reflection
 
 from llm_client.v1 import inference_pb2
 from llm_operator.activator.pods import METADATA_BYTES
-from llm_operator.activator.rpc import GenericHandler, Handler, HealthServicer
 from llm_operator.activator.served import Served
+from llm_operator.rpc import GenericHandler, Handler, HealthServicer
 
 logger = logging.getLogger(__name__)
 

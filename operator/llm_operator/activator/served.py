@@ -15,9 +15,9 @@ from llm_operator.activator.line import Line
 from llm_operator.activator.metadata import passed_on
 from llm_operator.activator.pods import MESSAGE_BYTES, Pod, Pods
 from llm_operator.activator.room import Claim, Memory, Room
-from llm_operator.activator.rpc import Context
 from llm_operator.activator.target import Limits, Target
 from llm_operator.activator.verdict import Status, TryAgain, verdict
+from llm_operator.rpc import Context
 
 BREATH_SECONDS = 0.001
 """A timer may ring a little early: who looks again just before its time must not spin."""

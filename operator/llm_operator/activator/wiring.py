@@ -12,20 +12,21 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from kubernetes.aio.client.api_client import ApiClient
 
 from llm_client.v1 import control_pb2_grpc
+from llm_operator import background
 from llm_operator.activator.board import Board
-from llm_operator.activator.callers import Callers, OperatorOnly
 from llm_operator.activator.metrics import Metrics
 from llm_operator.activator.port import INFERENCE, Connections
 from llm_operator.activator.room import Memory
-from llm_operator.activator.rpc import HealthServicer
 from llm_operator.activator.settings import Settings
 from llm_operator.activator.target import Target, target
 from llm_operator.activator.watch_held import HeldNews
+from llm_operator.control.callers import Callers, OperatorOnly
 from llm_operator.kube.client import KubeClient
 from llm_operator.kube.request import Selection
 from llm_operator.kube.resources import ENDPOINT_SLICE
 from llm_operator.kube.store import Key, Store, without_managed_fields
 from llm_operator.kube.watch import Watch
+from llm_operator.rpc import HealthServicer
 from llm_operator.telemetry import health
 from llm_operator.telemetry.metrics import CONTENT_TYPE
 
@@ -33,8 +34,6 @@ logger = logging.getLogger(__name__)
 
 OURS = "app.kubernetes.io/managed-by=llm-operator"
 """Kubernetes copies the labels of a Service to the slices that it keeps for it."""
-STUCK_SECONDS = 120.0
-"""A watch whose own steps are older hangs; the API server being away does not make it so."""
 
 
 @dataclass(slots=True)
@@ -57,22 +56,14 @@ class Activator:
     async def run(self, leave: asyncio.Event) -> None:
         """Serves until `leave` is set, then leaves in good order. Raises what makes a watch
         useless."""
-        parts = [asyncio.create_task(watch.run(), name="watch") for watch in self.watches]
-        parts.append(asyncio.create_task(self.board.run(), name="board"))
-        leaving = asyncio.create_task(leave.wait(), name="leave")
         try:
             await self._serve()
-            await asyncio.wait({leaving, *parts}, return_when=asyncio.FIRST_COMPLETED)
-            if leave.is_set():
-                await self._leave()
+            parts = [self.board.run(), *(watch.run() for watch in self.watches)]
+            await background.together(parts, leave, self._leave)
         finally:
-            await _end([leaving, *parts])
             await self.board.aclose(0.0)
             await self._servers.aclose()
             await self.client.aclose()
-        for part in parts:
-            if not part.cancelled():
-                part.result()
 
     def what_is_missing(self) -> str:
         """Why not ready; empty when ready."""
@@ -85,7 +76,7 @@ class Activator:
     def what_is_stuck(self) -> str:
         """Why not alive; empty when alive."""
         now = asyncio.get_running_loop().time()
-        stuck = any(now - watch.beat > STUCK_SECONDS for watch in self.watches if watch.beat)
+        stuck = background.is_stuck(self.watches, now)
         return "the watch of EndpointSlices is stuck" if stuck else ""
 
     async def _serve(self) -> None:
@@ -132,9 +123,6 @@ def assemble(settings: Settings, api: ApiClient) -> Activator:
     )
     news = HeldNews(board.holdings)
     metrics.measure(board)
-    subject = (
-        f"system:serviceaccount:{settings.operator_namespace}:{settings.operator_service_account}"
-    )
     return Activator(
         settings=settings,
         client=client,
@@ -145,15 +133,9 @@ def assemble(settings: Settings, api: ApiClient) -> Activator:
         ),
         news=news,
         metrics=metrics,
-        callers=Callers(client, subject, time.monotonic),
+        callers=Callers(client, settings.operator_subject, time.monotonic),
     )
 
 
 def _look(store: Store, key: Key) -> Target:
     return target(key.name, store.of(key))
-
-
-async def _end(tasks: "list[asyncio.Task[object]]") -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks)

@@ -47,13 +47,15 @@ class Metrics:
 
     def measure(self, source: Callable[[], Iterable[Metric]]) -> None:
         """Adds values that are read at the moment of a scrape."""
-        self.registry.register(_Scraped(source))
+        self.registry.register(Scraped(source))
 
     def page(self) -> bytes:
         return generate_latest(self.registry)
 
 
-class _Scraped(Collector):
+class Scraped(Collector):
+    """Values that `source` reads at the moment of a scrape."""
+
     def __init__(self, source: Callable[[], Iterable[Metric]]) -> None:
         self._source = source
 

@@ -7,7 +7,7 @@ import grpc
 import grpc.aio
 import pytest
 
-from llm_operator.activator.rpc import EOF
+from llm_operator.rpc import EOF
 from support.activation import Activation, ask, plain, until
 from support.scripted_pod import HEAD, TAIL, Failure, ScriptedPod
 

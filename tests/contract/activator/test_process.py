@@ -1,73 +1,25 @@
 """The activator's parts put together as in its process, before an API server that is a script."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 import grpc.aio
 import pytest
-from aiohttp import web
 from kubernetes.aio.client.api_client import ApiClient
 from kubernetes.aio.client.configuration import Configuration
 
 from llm_client.v1 import control_pb2, control_pb2_grpc, inference_pb2_grpc
-from llm_operator.activator.callers import AUDIENCE
 from llm_operator.activator.settings import Settings
 from llm_operator.activator.target import ACTIVATOR_LABEL, FIRST_PORT, SERVICE_LABEL
 from llm_operator.activator.wiring import Activator, assemble
 from llm_operator.kube.errors import WatchFailedError
 from support.activation import ask, until
 from support.free_port import free_port
+from support.scripted_api import GOOD, Collection, ScriptedApi, served
 from support.scripted_pod import ScriptedPod, running_pod
-
-SLICES = "/apis/discovery.k8s.io/v1/endpointslices"
-REVIEWS = "/apis/authentication.k8s.io/v1/tokenreviews"
-SUBJECT = "system:serviceaccount:llm-system:llm-operator"
-
-
-@dataclass
-class Api:
-    """Slices that are there, their changes, and reviews of tokens."""
-
-    slices: list[dict[str, Any]] = field(default_factory=list)
-    changes: "asyncio.Queue[dict[str, Any]]" = field(default_factory=asyncio.Queue)
-
-    async def read(self, request: web.Request) -> web.StreamResponse:
-        if "watch" not in request.query:
-            return web.json_response({"items": self.slices, "metadata": {"resourceVersion": "9"}})
-        response = web.StreamResponse()
-        await response.prepare(request)
-        while True:
-            await response.write(json.dumps(await self.changes.get()).encode() + b"\n")
-
-    async def review(self, request: web.Request) -> web.Response:
-        spec = (await request.json())["spec"]
-        status = {
-            "authenticated": spec["token"] == "good",
-            "audiences": spec["audiences"],
-            "user": {"username": SUBJECT},
-        }
-        assert spec["audiences"] == [AUDIENCE]
-        return web.json_response({"status": status})
-
-
-@asynccontextmanager
-async def served(api: Api) -> AsyncIterator[str]:
-    """The address of the API server."""
-    app = web.Application()
-    app.router.add_get(SLICES, api.read)
-    app.router.add_post(REVIEWS, api.review)
-    runner = web.AppRunner(app, shutdown_timeout=0.1)
-    await runner.setup()
-    try:
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
 
 
 def a_slice(name: str, port: int, *addresses: str, ours: bool = False) -> dict[str, Any]:
@@ -89,7 +41,7 @@ def a_slice(name: str, port: int, *addresses: str, ours: bool = False) -> dict[s
 class Place:
     """An activator that runs, the port of its LLMDeployment, and who talks to it."""
 
-    api: Api
+    api: ScriptedApi
     activator: Activator
     port: int
     leave: asyncio.Event = field(default_factory=asyncio.Event)
@@ -111,7 +63,7 @@ class Place:
     def ready(self, pod: ScriptedPod) -> None:
         """Kubernetes has written that the pod is ready."""
         told = a_slice("demo-abc", pod.port, "127.0.0.1")
-        self.api.changes.put_nowait({"type": "ADDED", "object": told})
+        self.api.slices.tell("ADDED", told)
 
     def _channel(self, port: int) -> Any:
         self.channels.append(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
@@ -121,7 +73,7 @@ class Place:
 @pytest.fixture
 async def place() -> AsyncIterator[Place]:
     port = FIRST_PORT + free_port() % 10_000
-    api = Api([a_slice("demo-activator", port, "10.0.0.9", ours=True)])
+    api = ScriptedApi(Collection([a_slice("demo-activator", port, "10.0.0.9", ours=True)]))
     settings = Settings(
         operator_namespace="llm-system",
         operator_service_account="llm-operator",
@@ -143,7 +95,7 @@ async def place() -> AsyncIterator[Place]:
 
 
 async def test_a_call_is_held_told_of_and_forwarded_as_the_slices_say(place: Place) -> None:
-    leader = place.held("good")
+    leader = place.held(GOOD)
     assert not (await leader.read()).held
 
     call = place.client().Generate(ask("a"), timeout=20)
@@ -192,7 +144,7 @@ async def test_who_leaves_ends_what_a_pod_answers_in_order(place: Place) -> None
 
 
 async def test_a_watch_that_cannot_go_on_ends_the_process(place: Place) -> None:
-    place.api.changes.put_nowait({"type": "ERROR", "object": {"code": 418, "message": "tea"}})
+    place.api.slices.tell("ERROR", {"code": 418, "message": "tea"})
 
     with pytest.raises(WatchFailedError, match="tea"):
         await asyncio.wait_for(place.running, 10)

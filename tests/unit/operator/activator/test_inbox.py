@@ -7,7 +7,7 @@ from typing import Any, cast
 import pytest
 
 from llm_operator.activator.inbox import KEPT, Inbox
-from llm_operator.activator.rpc import EOF, ClientCall
+from llm_operator.rpc import EOF, ClientCall
 
 pytestmark = pytest.mark.looptime
 

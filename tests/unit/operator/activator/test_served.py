@@ -17,10 +17,10 @@ from llm_operator.activator import refusals
 from llm_operator.activator.metadata import RETRY_HINT
 from llm_operator.activator.pods import Pod, Pods
 from llm_operator.activator.room import CALL_BYTES, Memory
-from llm_operator.activator.rpc import EOF, Context
 from llm_operator.activator.served import Served
 from llm_operator.activator.target import Limits, Target
 from llm_operator.activator.verdict import Status
+from llm_operator.rpc import EOF, Context
 
 pytestmark = pytest.mark.looptime
 

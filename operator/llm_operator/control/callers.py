@@ -14,11 +14,11 @@ from typing import Any, NoReturn
 import grpc
 import grpc.aio
 
-from llm_operator.activator.rpc import Context, Handler, Interceptor
 from llm_operator.kube.client import KubeClient
 from llm_operator.kube.errors import KubeError
 from llm_operator.kube.request import Request
 from llm_operator.kube.resources import Resource
+from llm_operator.rpc import Context, Handler, Interceptor
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 import grpc
 import pytest
 
-from llm_operator.activator.callers import (
+from llm_operator.control.callers import (
     AUDIENCE,
     REFUSED_SECONDS,
     REMEMBERED,
