@@ -33,6 +33,11 @@ LONGEST_SILENCE_SECONDS = 900.0
 RAISE_PAUSE_SECONDS = 0.5
 """Between two raises by load: while the short window's mean climbs, each look wants one more."""
 
+SKEW = 0.05
+"""By so much the short window may exceed what the pods there are should carry. Their reports are up
+to half a second apart: a request that ends at one pod while the next begins at another is counted
+at both, more often than at neither, because a pod tells what is new before what it tells again."""
+
 _ROUNDING = 1e-6
 """A load of exactly two pods is not one of three."""
 
@@ -143,9 +148,16 @@ def _upwards(view: View) -> Iterator[Wish]:
         yield Wish(max(1, need(pods, view.carried)), DecisionReason.CALLS_HELD)
     yield Wish(need(view.stable(), view.carried), DecisionReason.DEMAND_ROSE)
     if view.is_in_burst or is_pressed(view):
-        yield Wish(need(view.sudden(), view.carried), DecisionReason.BURST)
+        yield Wish(_sudden_need(view), DecisionReason.BURST)
     if not view.load.is_nothing:
         yield Wish(1, DecisionReason.DEMAND_ROSE)
+
+
+def _sudden_need(view: View) -> int:
+    """Pods for the short window's load; none more where it is above their target by skew alone."""
+    load, current = view.sudden(), view.seen.current
+    wanted = need(load, view.carried)
+    return min(wanted, current) if need(load / (1 + SKEW), view.carried) <= current else wanted
 
 
 def is_pressed(view: View) -> bool:

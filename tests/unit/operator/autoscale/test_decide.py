@@ -35,6 +35,22 @@ def test_ten_times_the_streams_bring_the_right_count_within_four_seconds(
     assert course.current == pods
 
 
+def test_a_request_that_moves_and_is_told_by_two_pods_brings_no_further_one() -> None:
+    course = settled(1, 1)
+    course.stay(spread(10, 1), 3.5, step=0.5)
+    assert course.current == 3
+    for requests in [10, 11] * 20:
+        course.stay(spread(requests, 3), 0.5, step=0.25)
+    assert course.current == 3
+
+
+def test_a_burst_that_goes_on_rising_is_followed_beyond_the_skew_of_reports() -> None:
+    course = settled(1, 1)
+    course.stay(spread(10, 1), 3.5, step=0.5)
+    course.stay(spread(11, 3), 3.5, step=0.5)
+    assert course.current == 4
+
+
 def test_a_sudden_load_of_a_hundred_pods_is_followed_in_a_few_raises() -> None:
     """Each look sees the mean of the short window a little higher."""
     course = settled(1, 3, maxReplicas=200)
