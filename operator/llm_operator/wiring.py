@@ -18,6 +18,7 @@ from llm_operator.control.drain import DrainClient
 from llm_operator.control.loads import Held, Loads
 from llm_operator.control.progress import ProgressClient
 from llm_operator.control.token import read_token
+from llm_operator.control.traffic import TrafficReports
 from llm_operator.kube.client import KubeClient
 from llm_operator.kube.errors import KubeError, NotFoundError
 from llm_operator.kube.events import EventRecorder
@@ -41,6 +42,7 @@ from llm_operator.reconcile.queue import KeyedQueue
 from llm_operator.reconcile.reconcile import Outcome, Planner, Reconciler
 from llm_operator.reconcile.roster import Roster
 from llm_operator.reconcile.scaling import Scaling
+from llm_operator.reconcile.sharing import Sharing
 from llm_operator.reconcile.world import OperatorSettings
 from llm_operator.render.labels import ACTIVATOR
 from llm_operator.settings import Settings
@@ -53,6 +55,7 @@ LEASE_NAME = "llm-operator"
 OURS = "app.kubernetes.io/managed-by=llm-operator"
 ACTIVATOR_SLICES = f"{ACTIVATOR}=true"
 ACTIVATOR_PODS = "app.kubernetes.io/name=llm-operator,app.kubernetes.io/component=activator"
+XDS_PODS = "app.kubernetes.io/name=llm-operator,app.kubernetes.io/component=xds"
 CRD_PAUSE_SECONDS = 2.0
 
 
@@ -131,6 +134,7 @@ def assemble(settings: Settings, api: ApiClient, plan: Planner) -> Operator:
     queue: KeyedQueue[Key] = KeyedQueue()
     token = partial(read_token, settings.control_token_file)
     scaling = _scaling(caches, token, queue.add)
+    sharing = Sharing(caches=caches, reports=TrafficReports(token, queue.add))
     observer = Observer(
         client,
         caches,
@@ -138,6 +142,7 @@ def assemble(settings: Settings, api: ApiClient, plan: Planner) -> Operator:
         authority,
         ProgressClient(token),
         scaling,
+        sharing,
     )
     recorder = EventRecorder(client, settings.pod_name)
     applier = Applier(client, caches, recorder, DrainClient(token))
@@ -145,12 +150,13 @@ def assemble(settings: Settings, api: ApiClient, plan: Planner) -> Operator:
     loop = Loop(
         client=client,
         namespaces=namespaces,
-        watches=tuple(_watches(client, caches, queue.add, settings)),
+        watches=tuple(_watches(client, caches, sharing, queue.add, settings)),
         lease=lease,
         queue=queue,
         roster=Roster(),
         reconciler=Reconciler(observer, plan, applier),
         scaling=scaling,
+        sharing=sharing,
         authority=authority,
         schedule=Schedule(settings.workers, settings.resync_seconds),
         measured=partial(_measure, metrics),
@@ -172,6 +178,7 @@ def rendering(settings: Settings) -> OperatorSettings:
         registry_plain_http=settings.registry_plain_http,
         hf_endpoint=settings.hf_endpoint,
         has_activator=settings.activator_enabled,
+        has_xds=settings.xds_enabled,
         watches_nodes=settings.watch_nodes,
     )
 
@@ -189,6 +196,7 @@ def _scaling(caches: Caches, token: Callable[[], str], wake: Callable[[Key], Non
 def _watches(
     client: KubeClient,
     caches: Caches,
+    sharing: Sharing,
     touched: Callable[[Key], None],
     settings: Settings,
 ) -> Iterator[Watch]:
@@ -204,6 +212,10 @@ def _watches(
     if settings.activator_enabled:
         pods = Selection(POD, settings.namespace, ACTIVATOR_PODS)
         yield Watch(client, pods, caches.activators, lambda _: _each(touched, caches.at_zero()))
+
+    if settings.xds_enabled:
+        pods = Selection(POD, settings.namespace, XDS_PODS)
+        yield Watch(client, pods, caches.control_planes, lambda _: _each(touched, sharing.shared))
 
 
 def _on_node(caches: Caches, touched: Callable[[Key], None], node: Key) -> None:

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     SCALED_TO_ZERO = "ScaledToZero"
     # Progressing
     NEW_REVISION = "NewRevision"
+    PAUSED = "Paused"
     ROLLOUT_COMPLETE = "RolloutComplete"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
     # AutoscalingActive

@@ -24,6 +24,9 @@ PLURAL = "llmdeployments"
 NAME_LIMIT = 40
 """Characters of metadata.name; the rest of a DNS label is for what children append."""
 
+ROLLOUT_ACTION = "llm-operator.dev/rollout-action"
+"""Annotation with a one-shot command."""
+
 JSON = dict[str, Any]
 
 _UNITS = {"ms": 0.001, "s": 1.0}
@@ -129,13 +132,42 @@ class RuntimeSpec(_Fields):
     max_queued_tokens: int | None = Field(default=None, ge=1)
 
 
+class PauseStep(_Fields):
+    """Without a time, until somebody promotes the revision."""
+
+    duration_seconds: int | None = Field(default=None, ge=1, le=604_800)
+
+
+class RolloutStep(_Fields):
+    """Exactly one of them."""
+
+    set_weight: int | None = Field(default=None, ge=1, le=100)
+    pause: PauseStep | None = None
+
+    @model_validator(mode="after")
+    def _is_one(self) -> "RolloutStep":
+        if len(self.model_fields_set) != 1:
+            raise ValueError("exactly one of setWeight, pause")
+        return self
+
+
 class RolloutSpec(_Fields):
-    strategy: Literal["RollingUpdate"] = "RollingUpdate"
+    strategy: Literal["RollingUpdate", "Canary"] = "RollingUpdate"
+    steps: tuple[RolloutStep, ...] = ()
     max_surge: int = Field(default=1, ge=1)
     capacity_timeout_seconds: int = Field(default=900, ge=1, le=86_400)
     progress_deadline_seconds: int = Field(default=1800, ge=1)
     startup_timeout_seconds: int = Field(default=1800, ge=10)
     revision_history_limit: int = Field(default=5, ge=0)
+
+    @model_validator(mode="after")
+    def _is_a_way(self) -> "RolloutSpec":
+        if self.strategy == "Canary" and not self.steps:
+            raise ValueError("strategy Canary needs steps")
+        weights = [step.set_weight for step in self.steps if step.set_weight is not None]
+        if weights != sorted(weights):
+            raise ValueError("steps: weights must not fall")
+        return self
 
 
 class ScalingPolicy(_Fields):
@@ -221,6 +253,7 @@ class ServiceSpec(_Fields):
 
 
 class RoutingSpec(_Fields):
+    policy: Literal["LeastLoad", "RoundRobin", "PrefixAffinity"] = "LeastLoad"
     request_timeout_seconds: int = Field(default=600, ge=1)
     max_connection_age_seconds: int = Field(default=600, ge=1)
 
@@ -274,6 +307,8 @@ class LLMDeployment:
     is_being_deleted: bool = False
     status: Mapping[str, Any]
     """As stored; empty where there is none."""
+    rollout_action: str | None = None
+    """The one-shot command `<action>@<revision>`, as it was written."""
 
 
 def parse_llmdeployment(manifest: Mapping[str, Any]) -> LLMDeployment:
@@ -289,6 +324,7 @@ def parse_llmdeployment(manifest: Mapping[str, Any]) -> LLMDeployment:
         invalid=invalid,
         is_being_deleted="deletionTimestamp" in metadata,
         status=manifest.get("status") or {},
+        rollout_action=(metadata.get("annotations") or {}).get(ROLLOUT_ACTION),
     )
 
 

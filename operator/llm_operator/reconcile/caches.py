@@ -72,6 +72,8 @@ class Caches:
         default_factory=lambda: Store(slim=autoscaler_essentials, owner=scaled_by)
     )
     activators: Store = field(default_factory=lambda: Store(slim=pod_essentials, owner=itself))
+    control_planes: Store = field(default_factory=lambda: Store(slim=pod_essentials, owner=itself))
+    """Pods of the xDS control plane."""
 
     def children(self, owner: Key) -> tuple[Manifest, ...]:
         return tuple(c for kind, s in self.stores.items() if kind != POD.kind for c in s.of(owner))
@@ -98,8 +100,11 @@ class Caches:
 
     def ready_activators(self) -> tuple[Manifest, ...]:
         """Activator pods that take calls."""
-        there = (pod for pod in self.activators.all() if not pods.is_terminating(pod))
-        return tuple(pod for pod in there if pods.is_ready(pod) and pod["status"].get("podIP"))
+        return _ready(self.activators)
+
+    def ready_control_planes(self) -> tuple[Manifest, ...]:
+        """Pods of the xDS control plane that clients may ask."""
+        return _ready(self.control_planes)
 
     def at_zero(self) -> set[Key]:
         """LLMDeployments whose calls find an activator now."""
@@ -111,3 +116,8 @@ class Caches:
         there = self.stores[POD.kind].all()
         owners = {owner_of(pod) for pod in there if pod["spec"]["nodeName"] == name}
         return {owner for owner in owners if owner is not None}
+
+
+def _ready(store: Store) -> tuple[Manifest, ...]:
+    there = (pod for pod in store.all() if not pods.is_terminating(pod))
+    return tuple(pod for pod in there if pods.is_ready(pod) and pod["status"].get("podIP"))

@@ -38,6 +38,8 @@ def of_transition(world: World, after: Stored, writes: tuple[Write, ...]) -> tup
         *_of_model(before, after),
         *_of_capacity(before, after),
         *_of_rollout(before, after),
+        *_of_canary(before, after),
+        *_of_clients(before, after),
         *_of_scale(before, after),
         *_of_autoscaling(before, after),
         *_of_writes(world, writes),
@@ -97,6 +99,46 @@ def _of_rollout(before: Stored, after: Stored) -> Iterator[Event]:
         yield Event("Normal", "RolloutCompleted", changed["message"])
     elif changed["status"] == "False":
         yield _warning("RolloutStalled", changed)
+
+
+def _of_canary(before: Stored, after: Stored) -> Iterator[Event]:
+    old, new = before.get("rollout") or {}, after.get("rollout") or {}
+    revision, is_same = after.get("currentRevision"), _is_same_canary(before, after)
+    action = new.get("lastAction")
+    if action and action != old.get("lastAction"):
+        yield Event(
+            "Normal", "RolloutPromoted", f"{action}: on with the next step", action="Promote"
+        )
+    if is_same and new["stepIndex"] > old["stepIndex"]:
+        message = f"revision {revision}: step {new['stepIndex']} is done"
+        yield Event("Normal", "StepCompleted", message)
+    if (sentence := _shares(new)) and sentence != _shares(old):
+        yield Event("Normal", "WeightChanged", f"calls are shared: {sentence}", action="Share")
+    if new.get("phase") == "Paused" and (old.get("phase") != "Paused" or not is_same):
+        progressing = _condition(after, ConditionType.PROGRESSING)
+        yield Event("Normal", "RolloutPaused", str(progressing.get("message")))
+
+
+def _is_same_canary(before: Stored, after: Stored) -> bool:
+    old, new = before.get("rollout") or {}, after.get("rollout") or {}
+    return (
+        "stepHash" in old
+        and old["stepHash"] == new.get("stepHash")
+        and before.get("currentRevision") == after.get("currentRevision")
+    )
+
+
+def _shares(rollout: Stored) -> str:
+    told = (rollout.get("weights") or {}).get("shares") or ()
+    return ", ".join(f"{share['percent']} % to revision {share['revision']}" for share in told)
+
+
+def _of_clients(before: Stored, after: Stored) -> Iterator[Event]:
+    old = (before.get("rollout") or {}).get("clientRefusal")
+    new = (after.get("rollout") or {}).get("clientRefusal")
+    if new and new != old:
+        message = f"a client refuses what it is told and goes on with what it had: {new}"
+        yield Event("Warning", "TrafficConfigRejected", message, action="Share")
 
 
 def _of_scale(before: Stored, after: Stored) -> Iterator[Event]:

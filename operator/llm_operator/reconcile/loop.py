@@ -22,6 +22,7 @@ from llm_operator.reconcile.queue import KeyedQueue, resync
 from llm_operator.reconcile.reconcile import Outcome, Reconciler, Run
 from llm_operator.reconcile.roster import Roster
 from llm_operator.reconcile.scaling import Scaling
+from llm_operator.reconcile.sharing import Sharing
 
 logger = logging.getLogger(__name__)
 
@@ -49,6 +50,7 @@ class Loop:
     roster: Roster
     reconciler: Reconciler
     scaling: Scaling
+    sharing: Sharing
     authority: Authority
     schedule: Schedule = field(default_factory=Schedule)
     measured: Callable[[Outcome, float], None] = lambda _outcome, _seconds: None
@@ -69,6 +71,7 @@ class Loop:
             await self.queue.run(self._reconcile, workers=self.schedule.workers)
         finally:
             await self.scaling.aclose()
+            await self.sharing.aclose()
 
     async def _reconcile(self, key: Key) -> float | None:
         clock = asyncio.get_running_loop().time

@@ -23,6 +23,7 @@ from llm_operator.reconcile import cluster_autoscaler
 from llm_operator.reconcile.caches import Caches
 from llm_operator.reconcile.pods import unschedulable_message
 from llm_operator.reconcile.scaling import Scaling
+from llm_operator.reconcile.sharing import Sharing
 from llm_operator.reconcile.world import (
     ControlAuthority,
     ExportProgress,
@@ -48,6 +49,7 @@ class Observer:
     authority: Authority
     progress: ProgressClient
     scaling: Scaling
+    sharing: Sharing
     clock: Callable[[], datetime] = utc_now
 
     async def observe(self, key: Key) -> World | None:
@@ -55,6 +57,7 @@ class Observer:
         manifest = await self.client.get(LLM_DEPLOYMENT, key.namespace, key.name)
         if manifest is None:
             self.scaling.leave(key)
+            self.sharing.leave(key)
             return None
         pods = self.caches.pods(key)
         authority, progress = await asyncio.gather(
@@ -72,7 +75,7 @@ class Observer:
             leaving_nodes=self.caches.leaving_nodes(),
             is_scale_up_refused=await self._is_scale_up_refused(key, pods),
         )
-        return self.scaling.observe(world)
+        return self.sharing.observe(self.scaling.observe(world))
 
     async def _is_scale_up_refused(self, key: Key, pods: Sequence[Manifest]) -> bool:
         """Whether a cluster autoscaler has said of a pod that waits that no new node would help."""

@@ -39,6 +39,9 @@ CAPACITY_SECONDS = 10.0
 """How often to ask what a cluster autoscaler says of pods without a node: its answer is an Event,
 and those are not watched."""
 
+COUNT_SECONDS = 1.0
+"""How often to look whether the pods' counters show the shares that clients have accepted."""
+
 REMOVAL_SECONDS = 5.0
 """How soon to look again for what the garbage collector is about to remove."""
 
@@ -250,6 +253,11 @@ def _later_looks(situation: Situation) -> Iterator[float]:
         yield FIRST_WORD_SECONDS
     if situation.wanted == 1:
         yield from (left for left in _patience_left(situation) if left > 0)
+    canary = situation.canary
+    if canary is not None and canary.seconds_left is not None:
+        yield canary.seconds_left
+    if canary is not None and situation.world.settings.has_xds and not canary.is_verified:
+        yield COUNT_SECONDS
     is_scaled = situation.spec.autoscaling is not None
     if is_scaled and any(map(pods.unschedulable_message, situation.pods_of())):
         yield CAPACITY_SECONDS

@@ -1,7 +1,6 @@
 """The part of an observation that lives in this process: what pods report, what the autoscaler
 decides on it, and which port the activator has for an LLMDeployment."""
 
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from llm_operator.api.llmdeployment import LLMDeployment, LLMDeploymentSpec
@@ -9,14 +8,16 @@ from llm_operator.autoscale.loop import Autoscaler, Subject
 from llm_operator.autoscale.observation import DEFAULT_SLOTS, Limits
 from llm_operator.autoscale.reading import Standing
 from llm_operator.autoscale.reason import DecisionReason
-from llm_operator.control.channel import Endpoint
 from llm_operator.control.loads import Held, Loads
 from llm_operator.kube.store import Key
-from llm_operator.reconcile import pods
 from llm_operator.reconcile.activator_ports import port_of
 from llm_operator.reconcile.caches import Caches
+from llm_operator.reconcile.endpoints import endpoints
 from llm_operator.reconcile.situation import is_quota_exceeded, live_deployments
-from llm_operator.reconcile.world import Activation, Manifest, World
+from llm_operator.reconcile.world import Activation, World
+
+ROLLING = frozenset({"Progressing", "Paused"})
+"""Phases of a rollout in which another revision's pods are there as well."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,8 +34,8 @@ class Scaling:
         """The World with loads, the autoscaler's decision and the activator."""
         deployment = world.deployment
         key = Key(deployment.namespace, deployment.name)
-        self.loads.follow(key, _endpoints(world.pods))
-        self.held.follow(_endpoints(self.caches.ready_activators()))
+        self.loads.follow(key, endpoints(world.pods))
+        self.held.follow(endpoints(self.caches.ready_activators()))
         world = replace(world, loads=self.loads.of(key), silences=self.loads.silences(key))
         if deployment.spec is None or (autoscaling := deployment.spec.autoscaling) is None:
             self.autoscaler.forget(key)
@@ -76,23 +77,6 @@ class Scaling:
         return self._ports[key]
 
 
-def _endpoints(found: Iterable[Manifest]) -> list[Endpoint]:
-    """Pods that run and can be asked."""
-    return [
-        Endpoint(str(pod["metadata"]["uid"]), str(pod["status"]["podIP"]))
-        for pod in found
-        if not pods.is_terminating(pod) and _listens(pod)
-    ]
-
-
-def _listens(pod: Manifest) -> bool:
-    status: Mapping[str, object] = pod.get("status") or {}
-    is_export = not pods.is_runtime_pod(pod) and "llm-operator.dev/deployment" in (
-        pod["metadata"].get("labels") or {}
-    )
-    return bool(status.get("podIP")) and status.get("phase") == "Running" and not is_export
-
-
 def limits_of(spec: LLMDeploymentSpec) -> Limits:
     """What the rest of the spec says about scaling."""
     return Limits(
@@ -108,7 +92,7 @@ def standing_of(world: World, spec: LLMDeploymentSpec) -> Standing:
     return Standing(
         current=_current(world.deployment, spec),
         replicas=sum(int(d["spec"].get("replicas") or 0) for d in deployments.values()),
-        is_rolling=(world.deployment.status.get("rollout") or {}).get("phase") == "Progressing",
+        is_rolling=(world.deployment.status.get("rollout") or {}).get("phase") in ROLLING,
         is_refused=world.is_scale_up_refused
         or any(is_quota_exceeded(deployment) for deployment in deployments.values()),
         reason=reason,

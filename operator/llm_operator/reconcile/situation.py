@@ -8,6 +8,7 @@ from llm_operator.api.llmdeployment import LLMDeploymentSpec
 from llm_operator.drain.victims import Candidate, Shrinking, shrink
 from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
+from llm_operator.reconcile.canary import Canary, canary_of, told_shares
 from llm_operator.reconcile.export import export_of
 from llm_operator.reconcile.world import Manifest, World, uid_of
 from llm_operator.render import labels, names
@@ -15,6 +16,7 @@ from llm_operator.render import revision as intents
 from llm_operator.render.artifact import Artifact
 from llm_operator.render.controller_revision import Revision, revision_from_record
 from llm_operator.render.pod_template import Serving, pod_template
+from llm_operator.rollout.clients import Shares
 from llm_operator.rollout.rolling import Fleet, next_replicas, without_target
 
 
@@ -39,6 +41,8 @@ class Situation:
     """The newest revision that once carried everything."""
     replicas: Mapping[str, int]
     """What each revision's Deployment should have next."""
+    canary: Canary | None = None
+    """The new revision on its way through the steps of strategy Canary."""
     carrying: str | None = None
     """The revision that calls rely on: the target once a pod of it has started, before that the
     stable one. Its pods are drained before they go. None without a Deployment of either."""
@@ -69,6 +73,19 @@ class Situation:
             return True
         is_there = any(is_activator_slice(s) for s in self.world.owned("EndpointSlice"))
         return is_there and not self.spec.suspend and not any(map(pods.is_ready, self.pods_of()))
+
+    @property
+    def shares(self) -> Shares:
+        """Per cent of the calls by revision, as clients are to be told; empty where pods are alike.
+        After a canary, and after one that was taken back, they last until the other revision has no
+        pod left that could be called."""
+        if self.canary is not None:
+            return self.canary.shares
+        others = (pod for pod in self.pods_of() if not pods.is_runtime_pod(pod, self.hash8))
+        told = told_shares(self.world.deployment.status)
+        if not (self.wanted and told and any(others)):
+            return {}
+        return {**dict.fromkeys(told, 0), self.hash8: 100}
 
     @property
     def is_target_on_record(self) -> bool:
@@ -121,6 +138,7 @@ def assess(world: World, spec: LLMDeploymentSpec) -> Situation:
         stable=None,
         replicas={},
     )
+    situation = replace(situation, canary=_canary(situation))
     situation = replace(situation, stable=_stable(situation))
     situation = replace(situation, replicas=_replicas(situation))
     carrying = _carrying(situation)
@@ -240,8 +258,25 @@ def _fleet(hash8: str, deployment: Manifest | None, records: tuple[Revision, ...
     return Fleet(hash8=hash8, number=number, wanted=wanted, available=available)
 
 
+def _canary(situation: Situation) -> Canary | None:
+    """None without an artifact: the old revisions carry on as they are."""
+    if situation.target is None:
+        return None
+    canary = canary_of(
+        situation.world,
+        situation.spec,
+        revision=situation.hash8,
+        wanted=situation.wanted,
+        available=situation.target_fleet.available,
+    )
+    return canary if canary is not None and canary.stable in situation.deployments else None
+
+
 def _stable(situation: Situation) -> str | None:
-    """Carrying nothing proves nothing: scaled to zero, the one that once served stays stable."""
+    """Carrying nothing proves nothing: scaled to zero, the one that once served stays stable. So
+    does the one that a canary has not replaced yet, whatever the canary carries."""
+    if situation.canary is not None and not situation.canary.is_over:
+        return situation.canary.stable
     carries = is_carrying(situation.deployments.get(situation.hash8), situation.wanted)
     if carries and situation.wanted:
         return situation.hash8
@@ -259,6 +294,10 @@ def _replicas(situation: Situation) -> Mapping[str, int]:
     old = [fleet for hash8, fleet in situation.fleets.items() if hash8 != situation.hash8]
     if situation.target is None:
         return without_target(replicas=situation.wanted, old=old, stable=situation.stable)
+    canary = situation.canary
+    if canary is not None and not canary.is_over:
+        others = {fleet.hash8: 0 for fleet in old}
+        return {**others, canary.stable: situation.wanted, canary.revision: canary.pods}
     wished = next_replicas(
         replicas=situation.wanted,
         surge=situation.spec.rollout.max_surge,
@@ -277,6 +316,8 @@ def _replicas(situation: Situation) -> Mapping[str, int]:
 def _carrying(situation: Situation) -> str | None:
     """A model that is exported for the first time, or that never starts, carries nothing."""
     target, stable = situation.hash8, situation.stable
+    if situation.canary is not None and not situation.canary.is_over:
+        return situation.canary.stable
     if any(map(pods.has_been_ready, situation.pods_of(target))) or stable is None:
         return target if target in situation.deployments else None
     return next((hash8 for hash8 in (stable, target) if hash8 in situation.deployments), None)

@@ -6,7 +6,7 @@ from typing import Any
 
 from llm_operator.api.conditions import Condition, moment, timestamp, with_history
 from llm_operator.reconcile import export_state as exports
-from llm_operator.reconcile import scaling_status, verdicts
+from llm_operator.reconcile import rollout_status, scaling_status, verdicts
 from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.situation import (
     Situation,
@@ -45,7 +45,7 @@ def of_situation(situation: Situation) -> Status:
             "stableRevision": situation.stable,
             "model": _model(situation),
             "autoscaling": scaling_status.of_situation(situation),
-            "rollout": {"phase": _rollout_phase(situation)},
+            "rollout": rollout_status.of_situation(situation),
             "address": {"grpc": f"{host}:{port}"},
         }
     )
@@ -117,14 +117,6 @@ def _phase(situation: Situation) -> str:
         return "Running"
     has_old = set(situation.deployments) > {situation.hash8}
     return "Updating" if has_old else "Starting"
-
-
-def _rollout_phase(situation: Situation) -> str | None:
-    if situation.target is None:
-        return None
-    if verdicts.has_missed_deadline(situation):
-        return "Stalled"
-    return "Progressing" if verdicts.is_rolling_out(situation) else "Complete"
 
 
 def _model(situation: Situation) -> Status:

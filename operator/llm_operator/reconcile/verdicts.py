@@ -13,11 +13,15 @@ from llm_operator.api.conditions import (
     Reason,
     timestamp,
 )
+from llm_operator.api.llmdeployment import ROLLOUT_ACTION
 from llm_operator.reconcile import export_state as exports
 from llm_operator.reconcile import pods
+from llm_operator.reconcile.canary import Canary
 from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.situation import Situation, count, render_template
 from llm_operator.reconcile.world import Manifest
+from llm_operator.rollout.canary import PROMOTE
+from llm_operator.rollout.clients import have_accepted
 
 STEP_REASON: Mapping[str, Reason] = {
     "fetch": Reason.DOWNLOADING,
@@ -209,8 +213,12 @@ def _progressing(situation: Situation) -> Iterator[Condition]:
         message = f"no progress for rollout.progressDeadlineSeconds ({seconds} s); "
         message += _rollout_figures(situation)
         yield Condition(kind, "False", Reason.PROGRESS_DEADLINE_EXCEEDED, message)
+    elif situation.canary is not None and situation.canary.pause is not None:
+        yield Condition(kind, "True", Reason.PAUSED, _canary_sentence(situation, situation.canary))
     elif is_rolling_out(situation):
         message = _rollout_figures(situation)
+        if situation.canary is not None:
+            message = _canary_sentence(situation, situation.canary)
         yield Condition(kind, "True", Reason.NEW_REVISION, message)
     else:
         message = f"revision {situation.hash8} has replaced all others"
@@ -223,6 +231,33 @@ def _rollout_figures(situation: Situation) -> str:
     if situation.stable not in (None, situation.hash8):
         sentence += f"; revision {situation.stable} serves meanwhile"
     return sentence
+
+
+def _canary_sentence(situation: Situation, canary: Canary) -> str:
+    """Without the figure of a clock: the pause's start stands beside it in the status."""
+    step = f"step {canary.progress.step + 1} of {len(canary.steps)}"
+    if canary.progress.step >= len(canary.steps):
+        step = "past the last step"
+    share = f"revision {canary.revision} gets {canary.percent} % of the calls ({step})"
+    return f"{share}: {_what_a_canary_waits_for(situation, canary)}"
+
+
+def _what_a_canary_waits_for(situation: Situation, canary: Canary) -> str:
+    pause, name = canary.pause, situation.world.deployment.name
+    if pause is not None and pause.seconds is None:
+        return (
+            f"paused until it is promoted: kubectl annotate --overwrite llmd {name} "
+            f"{ROLLOUT_ACTION}={PROMOTE}@{canary.revision}"
+        )
+    if pause is not None:
+        return f"paused for {pause.seconds} s"
+    if not canary.has_pods:
+        return f"{situation.target_fleet.available} of {canary.pods} pods available"
+    if canary.is_verified or not situation.world.settings.has_xds:
+        return "its pods take over"
+    if not have_accepted(situation.world.clients.reports, canary.shares):
+        return "clients are being told"
+    return "the pods' counters do not show that share yet (calls that do not use xDS?)"
 
 
 # AutoscalingActive

@@ -12,6 +12,7 @@ from typing import Any
 from llm_operator.api.llmdeployment import LLMDeployment
 from llm_operator.autoscale.decision import Decision
 from llm_operator.autoscale.signals import PodLoad, Silence
+from llm_operator.rollout.clients import Clients
 
 Manifest = Mapping[str, Any]
 """A Kubernetes object (or a part of one) as JSON."""
@@ -37,6 +38,8 @@ class OperatorSettings:
     """Endpoint for hf:// sources that name none; empty is the hub's own."""
     has_activator: bool = False
     """Whether the chart's activator is installed, so that something may scale to zero."""
+    has_xds: bool = False
+    """Whether the chart's xDS control plane is installed, so that shares hold for every call."""
     watches_nodes: bool = False
     """Whether cordoned nodes are noticed, so that a pod may be held until it is replaced."""
 
@@ -95,6 +98,8 @@ class World:
     """Of runtime pods that are listened to and are not in `loads`, by uid."""
     decision: Decision | None = None
     """The autoscaler's, where there is one."""
+    clients: Clients = field(default_factory=Clients)
+    """Those that use xDS."""
     rival: str | None = None
     """Another autoscaler that writes `spec.replicas` of this object, as kind and name."""
     leaving_nodes: Mapping[str, datetime] = field(default_factory=dict)

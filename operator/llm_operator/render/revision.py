@@ -21,7 +21,8 @@ DEFAULT_PRECISION = "fp32"
 
 def intent_of(deployment: LLMDeployment, spec: LLMDeploymentSpec) -> Intent:
     """Every field of the spec that reaches a runtime pod, normalised, and no other."""
-    runtime = _given(spec.runtime)
+    runtime, routing = _given(spec.runtime), _given(spec.routing)
+    routing.pop("policy", None)  # clients are told, pods are not
     runtime.pop("device", None)  # always cpu here: policies refuse the rest
     if "resources" in runtime:
         runtime["resources"] = _resources(spec.runtime.resources)
@@ -32,7 +33,7 @@ def intent_of(deployment: LLMDeployment, spec: LLMDeploymentSpec) -> Intent:
             "scheduling": _given(spec.scheduling),
             "identity": _given(spec.identity),
             "drain": _given(spec.drain),
-            "routing": _given(spec.routing),
+            "routing": routing,
             "service": {"port": _given(spec.service).get("port")},
         }
     )

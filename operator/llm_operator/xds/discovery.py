@@ -65,23 +65,32 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         self, requests: AsyncIterator[discovery_pb2.DiscoveryRequest], context: Context
     ) -> None:
         """Serves one client until it goes."""
-        with self._opened() as stream:
-            reading = asyncio.create_task(self._read(stream, requests))
-            reading.add_done_callback(lambda _: stream.news.set())
-            try:
-                while not reading.done():
-                    await self._tell(stream, context)
-                    await stream.news.wait()
-                reading.result()
-            except TooManyNamesError as error:
-                await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
-            except TimeoutError:
-                await context.abort(
-                    grpc.StatusCode.RESOURCE_EXHAUSTED,
-                    f"An answer was not read within {self.slow_seconds:g} s",
-                )
-            finally:
-                reading.cancel()
+        try:
+            with self._opened() as stream:
+                await self._serve(stream, requests, context)
+        except TooManyNamesError as error:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, str(error))
+        except TimeoutError:  # the stream is forgotten already: its end may wait for the client
+            await context.abort(
+                grpc.StatusCode.RESOURCE_EXHAUSTED,
+                f"An answer was not read within {self.slow_seconds:g} s",
+            )
+
+    async def _serve(
+        self,
+        stream: Stream,
+        requests: AsyncIterator[discovery_pb2.DiscoveryRequest],
+        context: Context,
+    ) -> None:
+        reading = asyncio.create_task(self._read(stream, requests))
+        reading.add_done_callback(lambda _: stream.news.set())
+        try:
+            while not reading.done():
+                await self._tell(stream, context)
+                await stream.news.wait()
+            reading.result()
+        finally:
+            reading.cancel()
 
     @contextmanager
     def _opened(self) -> Iterator[Stream]:
@@ -113,9 +122,9 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         for type_url in TYPES:
             answer = stream.subscriptions.due(type_url, self.board.known, self.clock())
             if answer is not None:
+                self.meter.answered(type_url)
                 async with asyncio.timeout(self.slow_seconds):
                     await context.write(_response(answer))
-                self.meter.answered(type_url)
 
     def _note_refusal(self, message: discovery_pb2.DiscoveryRequest) -> None:
         self.meter.refused(message.type_url)

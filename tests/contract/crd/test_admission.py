@@ -42,6 +42,11 @@ def schedule(**fields: Any) -> dict[str, Any]:
     return autoscaling(schedules=[whole])
 
 
+def canary(*steps: dict[str, Any]) -> dict[str, Any]:
+    rollout = {"strategy": "Canary"} | ({"steps": list(steps)} if steps else {})
+    return {"model": MINIMAL, "rollout": rollout}
+
+
 @pytest.mark.parametrize("cron", ["0 8 * * 1-5", "*/5 0,12 1-7 * *", "59 23 31 12 7"])
 def test_a_schedule_that_can_come_is_taken(kubectl: Kubectl, cron: str) -> None:
     spec = schedule(cron=cron, timeZone="Europe/Berlin")
@@ -129,6 +134,17 @@ def test_a_schedule_that_can_come_is_taken(kubectl: Kubectl, cron: str) -> None:
         (schedule(timeZone="../etc"), "timeZone"),
         (schedule(timeZone="Europe/Pariss"), "schedules.timeZone: no such time zone; take"),
         ({"model": MINIMAL, "autoscaling": {"minReplicas": 1}}, "spec.autoscaling.maxReplicas"),
+        (canary(), "spec.rollout.steps: strategy Canary needs steps"),
+        (canary({"setWeight": 0}), "spec.rollout.steps[0].setWeight"),
+        (canary({"setWeight": 101}), "spec.rollout.steps[0].setWeight"),
+        (canary({}), "spec.rollout.steps: exactly one of setWeight, pause"),
+        (canary({"setWeight": 5, "pause": {}}), "spec.rollout.steps: exactly one of"),
+        (canary({"setWeight": 50}, {"pause": {}}, {"setWeight": 10}), "setWeight must not fall"),
+        (
+            {"model": MINIMAL, "rollout": {"steps": [{"pause": {}}]}},
+            "spec.rollout.steps: only with strategy: Canary",
+        ),
+        ({"model": MINIMAL, "routing": {"policy": "Random"}}, 'supported values: "LeastLoad"'),
     ],
 )
 def test_a_bad_spec_is_refused_with_a_sentence_that_names_the_field(
@@ -162,6 +178,10 @@ def test_a_name_that_children_cannot_append_to_is_refused(kubectl: Kubectl, name
         service_annotations({"example.com/llm-operator.dev": "mine", "plain": "x"}),
         {"model": MINIMAL, "disruption": {"maxUnavailable": "50%"}},
         {"model": MINIMAL, "replicas": 0, "suspend": True},
+        canary(
+            {"setWeight": 10}, {"pause": {"durationSeconds": 60}}, {"setWeight": 10}, {"pause": {}}
+        ),
+        {"model": MINIMAL, "routing": {"policy": "PrefixAffinity"}},
     ],
 )
 def test_a_good_spec_is_taken(kubectl: Kubectl, spec: dict[str, Any]) -> None:
@@ -185,6 +205,6 @@ def test_the_table_has_the_documented_columns(kubectl: Kubectl) -> None:
     short, *_ = kubectl.must("get", "llmd").text.splitlines()
     wide, *_ = kubectl.must("get", "llmd", "-o", "wide").text.splitlines()
     columns = " ".join(short.split())
-    assert columns == "NAME MODEL READY REASON PODS DESIRED REVISION ROLLOUT AGE"
+    assert columns == "NAME MODEL READY REASON PODS DESIRED REVISION ROLLOUT WEIGHT AGE"
     assert " ".join(wide.split()[-7:]) == "STABLE MIN MAX MODEL-STATE ADDRESS MESSAGE SCALING"
     assert "llmdeployment.llm-operator.dev/table" in kubectl.must("get", "llm", "-o", "name").text

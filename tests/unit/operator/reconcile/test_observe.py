@@ -15,6 +15,7 @@ from llm_operator.kube.store import Key
 from llm_operator.reconcile.caches import Caches
 from llm_operator.reconcile.observe import Observer
 from llm_operator.reconcile.scaling import Scaling
+from llm_operator.reconcile.sharing import Sharing
 from llm_operator.reconcile.world import World
 from support import worlds
 
@@ -67,6 +68,7 @@ def an_observer(around: Surroundings, caches: Caches | None = None) -> Observer:
         cast(Authority, around),
         cast(ProgressClient, around),
         cast(Scaling, around),
+        cast(Sharing, around),
         clock=lambda: worlds.NOW,
     )
 

@@ -1,0 +1,179 @@
+"""World -> how the calls are shared between the stable revision and a new one. Pure.
+
+What was reached stands in `status.rollout`; this reads it, goes at most one step further, and says
+what follows for pods and shares.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from llm_operator.api.conditions import moment
+from llm_operator.api.llmdeployment import LLMDeploymentSpec, RolloutStep
+from llm_operator.reconcile.world import World
+from llm_operator.rollout.canary import (
+    PROMOTE,
+    Facts,
+    Pause,
+    Progress,
+    SetWeight,
+    Step,
+    advance,
+    has_pods,
+    percent,
+    pods_of_step,
+    time_left,
+)
+from llm_operator.rollout.clients import Shares, have_accepted
+from llm_operator.rollout.drawn import is_within_bounds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Canary:
+    """A new revision on its way through the steps.
+
+    Attributes:
+        revision: the new one.
+        stable: the one that it is to replace.
+        progress: after this look.
+        pods: that the new revision is to have next; the stable one keeps all of its own.
+        has_pods: whether it has them.
+        shares: per cent of the calls by revision, to be told next.
+        is_verified: whether clients share their calls so already.
+        is_over: whether nothing is left to do but to take the stable revision's pods away.
+        seconds_left: until time alone ends a pause.
+    """
+
+    revision: str
+    stable: str
+    steps: tuple[Step, ...]
+    progress: Progress
+    pods: int
+    has_pods: bool
+    shares: Shares
+    is_verified: bool
+    is_over: bool
+    seconds_left: float | None
+
+    @property
+    def percent(self) -> int:
+        """Per cent of the calls that the new revision gets."""
+        return self.shares[self.revision]
+
+    @property
+    def pause(self) -> Pause | None:
+        """The pause that it is in."""
+        if self.progress.step >= len(self.steps):
+            return None
+        step = self.steps[self.progress.step]
+        return step if isinstance(step, Pause) else None
+
+
+def canary_of(
+    world: World, spec: LLMDeploymentSpec, *, revision: str, wanted: int, available: int
+) -> Canary | None:
+    """The canary; None where the strategy has none, nothing is to be replaced, or no pod is wanted
+    that could take a call."""
+    stable = world.deployment.status.get("stableRevision")
+    if spec.rollout.strategy != "Canary" or stable in (None, revision) or not wanted:
+        return None
+    steps = tuple(map(_step, spec.rollout.steps))
+
+    def shares_at(progress: Progress) -> Shares:
+        share = percent(progress, steps, wanted, available)
+        return {str(stable): 100 - share, revision: share}
+
+    before = _progress(world, revision, steps)
+    facts = Facts(
+        now=world.now,
+        wanted=wanted,
+        available=available,
+        are_shares_true=_are_true(world, shares_at(before)),
+        action=_action(world, revision),
+    )
+    progress = advance(before, steps, facts)
+    shares = shares_at(progress)
+    is_past = progress.step >= len(steps)
+    return Canary(
+        revision=revision,
+        stable=str(stable),
+        steps=steps,
+        progress=progress,
+        pods=pods_of_step(progress, steps, wanted),
+        has_pods=has_pods(progress, steps, wanted, available),
+        shares=shares,
+        is_verified=is_verified(world, shares),
+        is_over=is_past and shares[revision] == 100 and _are_true(world, shares),
+        seconds_left=time_left(progress, steps, world.now),
+    )
+
+
+def told_shares(status: Mapping[str, Any]) -> Shares:
+    """The shares that clients are told now; empty where pods are alike."""
+    told = ((status.get("rollout") or {}).get("weights") or {}).get("shares") or ()
+    return {share["revision"]: share["percent"] for share in told}
+
+
+def is_verified(world: World, shares: Shares) -> bool:
+    """Whether clients that use xDS share their calls so, and the pods' counters show it. Once it
+    was so it stays so, until the shares change."""
+    if not world.settings.has_xds or told_shares(world.deployment.status) != shares:
+        return False
+    if _weights(world).get("verified"):
+        return True
+    clients = world.clients
+    return (
+        have_accepted(clients.reports, shares)
+        and clients.counted is not None
+        and is_within_bounds(shares, clients.counted)
+    )
+
+
+def step_hash(steps: tuple[Step, ...]) -> str:
+    """Names the steps: other steps begin anew."""
+    text = json.dumps([[type(step).__name__, _amount(step)] for step in steps])
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
+
+
+def _amount(step: Step) -> int | None:
+    return step.percent if isinstance(step, SetWeight) else step.seconds
+
+
+def _step(given: RolloutStep) -> Step:
+    if given.set_weight is not None:
+        return SetWeight(given.set_weight)
+    return Pause(given.pause.duration_seconds if given.pause is not None else None)
+
+
+def _are_true(world: World, shares: Shares) -> bool:
+    """Without a control plane nobody follows anything, and shares are those of the pods."""
+    if not world.settings.has_xds:
+        return told_shares(world.deployment.status) == shares
+    return is_verified(world, shares)
+
+
+def _progress(world: World, revision: str, steps: tuple[Step, ...]) -> Progress:
+    """What is on record, if it is of this revision and these steps."""
+    status = world.deployment.status
+    rollout = status.get("rollout") or {}
+    if status.get("currentRevision") != revision or rollout.get("stepHash") != step_hash(steps):
+        return Progress()
+    began = (rollout.get("pause") or {}).get("startTime")
+    return Progress(
+        step=min(int(rollout.get("stepIndex") or 0), len(steps)),
+        paused_since=moment(began) if began else None,
+        last_action=rollout.get("lastAction"),
+    )
+
+
+def _weights(world: World) -> Mapping[str, Any]:
+    rollout = world.deployment.status.get("rollout") or {}
+    return rollout.get("weights") or {}
+
+
+def _action(world: World, revision: str) -> str | None:
+    """The command that stands, if it is one for this revision."""
+    given = world.deployment.rollout_action
+    return given if given == f"{PROMOTE}@{revision}" else None

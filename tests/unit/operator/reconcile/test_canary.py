@@ -1,0 +1,280 @@
+"""A canary from the change of the spec to the last pod of the old revision."""
+
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from llm_operator.api.llmdeployment import ROLLOUT_ACTION
+from llm_operator.reconcile.actions import Plan
+from llm_operator.rollout.clients import Clients, ClientTraffic
+from support import worlds
+from support.simulated_cluster import KilledError, SimulatedCluster
+
+STEPS = [{"setWeight": 20}, {"pause": {}}, {"setWeight": 50}, {"pause": {"durationSeconds": 5}}]
+CHANGE = {"runtime": {"maxQueue": 7}}
+OTHER_CHANGE = {"runtime": {"maxQueue": 9}}
+
+
+def serving(pods: int = 4, *, has_xds: bool = True, steps: Any = STEPS) -> SimulatedCluster:
+    rollout = {"strategy": "Canary", "steps": steps}
+    manifest = worlds.manifest({"replicas": pods, "rollout": rollout})
+    cluster = SimulatedCluster(manifest, settings=worlds.settings(has_xds=has_xds))
+    clients(cluster)
+    cluster.settle()
+    return cluster
+
+
+def clients(cluster: SimulatedCluster, **changes: Any) -> None:
+    """Two control plane pods whose clients accept at once what the status says, and call so."""
+    told = {s["revision"]: s["percent"] for s in shares(cluster)}
+    counted = {revision: 10 * percent for revision, percent in told.items()}
+    there = {revision: percent for revision, percent in told.items() if percent}
+    report = ClientTraffic(**{"shares": there, "streams": 2, "acknowledged": 2, **changes})
+    cluster.around["clients"] = Clients(reports=(report, report), counted=counted)
+
+
+def shares(cluster: SimulatedCluster) -> list[dict[str, Any]]:
+    weights = rollout(cluster).get("weights") or {}
+    return list(weights.get("shares") or ())
+
+
+def rollout(cluster: SimulatedCluster) -> dict[str, Any]:
+    return dict(cluster.deployment["status"].get("rollout") or {})
+
+
+def run(cluster: SimulatedCluster, rounds: int = 12, **changes: Any) -> list[Plan]:
+    made = []
+    for _ in range(rounds):
+        clients(cluster, **changes)
+        made.append(cluster.reconcile())
+        cluster.step()
+    return made
+
+
+def percent(cluster: SimulatedCluster) -> int | None:
+    found = (rollout(cluster).get("weights") or {}).get("canaryPercent")
+    return int(found) if found is not None else None
+
+
+def changed(cluster: SimulatedCluster) -> tuple[str, str]:
+    """After a change that has come to its first pause; the old revision and the new one."""
+    old = str(cluster.deployment["status"]["currentRevision"])
+    cluster.edit(**CHANGE)
+    run(cluster)
+    return old, str(cluster.deployment["status"]["currentRevision"])
+
+
+def promote(cluster: SimulatedCluster, revision: str) -> None:
+    annotations = {ROLLOUT_ACTION: f"promote@{revision}"}
+    cluster.deployment["metadata"]["annotations"] = annotations
+
+
+def told(made: list[Plan]) -> list[str]:
+    return [event.reason for plan in made for event in plan.events]
+
+
+def sentence(cluster: SimulatedCluster) -> str:
+    conditions = cluster.deployment["status"]["conditions"]
+    return str(next(c["message"] for c in conditions if c["type"] == "Progressing"))
+
+
+def test_the_first_revision_takes_no_steps() -> None:
+    cluster = serving()
+    assert rollout(cluster) == {"phase": "Complete"}
+
+
+def test_a_change_gives_the_new_revision_its_share_and_pauses() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    assert shares(cluster) == [
+        {"revision": old, "percent": 80},
+        {"revision": new, "percent": 20},
+    ]
+    assert rollout(cluster)["phase"] == "Paused"
+    assert (cluster.available(old), cluster.available(new)) == (4, 1)
+    assert cluster.deployment["status"]["stableRevision"] == old
+
+
+def test_the_pause_says_how_it_is_ended() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    assert f"{ROLLOUT_ACTION}=promote@{new}" in sentence(cluster)
+
+
+def test_a_paused_canary_writes_nothing() -> None:
+    cluster = serving()
+    changed(cluster)
+    assert all(plan.is_empty for plan in run(cluster, 10))
+
+
+def test_a_promoted_canary_goes_through_the_rest_and_replaces_the_old_revision() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    promote(cluster, new)
+    made = run(cluster, 40)
+    assert rollout(cluster) == {"phase": "Complete"}
+    assert cluster.deployment["status"]["stableRevision"] == new
+    assert (cluster.available(old), cluster.available(new)) == (0, 4)
+    events = told(made)
+    assert [e for e in events if e in ("RolloutPromoted", "RolloutCompleted")] == [
+        "RolloutPromoted",
+        "RolloutCompleted",
+    ]
+    assert events.count("WeightChanged") >= 2
+
+
+def test_the_old_revision_keeps_its_pods_until_the_new_one_gets_every_call() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    promote(cluster, new)
+    for _ in range(40):
+        if percent(cluster) is not None and percent(cluster) != 100:
+            assert cluster.available(old) == 4
+        run(cluster, 1)
+    assert cluster.available(new) == 4
+
+
+def test_another_revisions_command_moves_nothing() -> None:
+    cluster = serving()
+    old, _ = changed(cluster)
+    promote(cluster, old)
+    run(cluster, 10)
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
+
+
+def test_a_share_waits_for_clients_that_are_behind() -> None:
+    cluster = serving()
+    cluster.edit(**CHANGE)
+    run(cluster, 20, acknowledged=1)
+    assert (rollout(cluster)["phase"], rollout(cluster)["stepIndex"]) == ("Progressing", 0)
+    assert "clients are being told" in sentence(cluster)
+    run(cluster, 3)
+    assert rollout(cluster)["phase"] == "Paused"
+
+
+def test_a_share_waits_for_the_pods_counters() -> None:
+    cluster = serving()
+    cluster.edit(**CHANGE)
+    for _ in range(20):
+        clients(cluster)
+        found = cluster.around["clients"]
+        cluster.around["clients"] = Clients(reports=found.reports, counted={"aaaa": 0})
+        if shares(cluster):
+            one = {each["revision"]: 500 for each in shares(cluster)}
+            cluster.around["clients"] = Clients(reports=found.reports, counted=one)
+        cluster.reconcile()
+        cluster.step()
+    assert rollout(cluster)["stepIndex"] == 0
+    assert "counters do not show that share" in sentence(cluster)
+
+
+def test_clients_that_refuse_are_told_of_once() -> None:
+    cluster = serving()
+    made = run(cluster, 5, refusal="unknown policy")
+    assert told(made).count("TrafficConfigRejected") == 1
+    assert rollout(cluster)["clientRefusal"] == "unknown policy"
+    run(cluster, 2)
+    assert "clientRefusal" not in rollout(cluster)
+
+
+def test_a_canary_that_never_serves_gets_no_call() -> None:
+    cluster = serving()
+    old = str(cluster.deployment["status"]["currentRevision"])
+    cluster.edit(**CHANGE)
+    cluster.reconcile()
+    cluster.broken.add(str(cluster.deployment["status"]["currentRevision"]))
+    run(cluster, 20)
+    assert percent(cluster) == 0
+    assert cluster.available(old) == 4
+
+
+def test_a_change_that_is_taken_back_gives_the_calls_back_at_once() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    cluster.edit(runtime={})
+    clients(cluster)
+    cluster.reconcile()
+    assert shares(cluster) == [{"revision": old, "percent": 100}, {"revision": new, "percent": 0}]
+    run(cluster, 15)
+    assert rollout(cluster) == {"phase": "Complete"}
+    assert (cluster.available(old), cluster.available(new)) == (4, 0)
+
+
+def test_another_change_in_the_middle_starts_its_own_canary() -> None:
+    cluster = serving()
+    old, middle = changed(cluster)
+    cluster.edit(**OTHER_CHANGE)
+    run(cluster, 15)
+    new = str(cluster.deployment["status"]["currentRevision"])
+    assert new not in (old, middle)
+    assert (cluster.available(old), cluster.available(middle), cluster.available(new)) == (4, 0, 1)
+    assert shares(cluster) == [{"revision": old, "percent": 80}, {"revision": new, "percent": 20}]
+
+
+def test_steps_that_are_edited_begin_anew() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    promote(cluster, new)
+    run(cluster, 2)
+    cluster.edit(rollout={"strategy": "Canary", "steps": [{"setWeight": 5}, {"pause": {}}]})
+    run(cluster, 8)
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 5)
+
+
+def test_a_rolling_update_finishes_what_a_canary_began() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    cluster.edit(rollout={"strategy": "RollingUpdate"})
+    run(cluster, 30)
+    assert rollout(cluster) == {"phase": "Complete"}
+    assert (cluster.available(old), cluster.available(new)) == (0, 4)
+
+
+@pytest.mark.parametrize("pods", [1, 2])
+def test_small_deployments_have_a_canary_of_one_pod_beside_all_the_old_ones(pods: int) -> None:
+    cluster = serving(pods)
+    old, new = changed(cluster)
+    assert (cluster.available(old), cluster.available(new)) == (pods, 1)
+    promote(cluster, new)
+    run(cluster, 40)
+    assert (cluster.available(old), cluster.available(new)) == (0, pods)
+
+
+def test_without_a_control_plane_shares_are_told_and_never_verified() -> None:
+    cluster = serving(has_xds=False)
+    _, new = changed(cluster)
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
+    assert rollout(cluster)["weights"]["verified"] is False
+    promote(cluster, new)
+    run(cluster, 40)
+    assert rollout(cluster) == {"phase": "Complete"}
+
+
+def test_a_verified_share_stays_so_while_clients_come_and_go() -> None:
+    cluster = serving()
+    changed(cluster)
+    run(cluster, 5, acknowledged=0)
+    assert rollout(cluster)["weights"]["verified"] is True
+
+
+def test_a_deployment_at_zero_has_no_canary() -> None:
+    cluster = serving(1)
+    cluster.edit(replicas=0)
+    run(cluster, 10)
+    cluster.edit(**CHANGE)
+    run(cluster, 10)
+    assert "weights" not in rollout(cluster)
+
+
+@pytest.mark.parametrize("die_after", range(12))
+def test_an_operator_that_dies_in_the_middle_goes_on_where_it_was(die_after: int) -> None:
+    cluster = serving()
+    cluster.edit(**CHANGE)
+    for _ in range(12):
+        clients(cluster)
+        with suppress(KilledError):
+            cluster.reconcile(die_after=die_after)
+        cluster.step()
+    run(cluster, 15)
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
