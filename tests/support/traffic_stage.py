@@ -20,6 +20,7 @@ from llm_operator.xds.board import Board
 from llm_operator.xds.discovery import Discovery
 from llm_operator.xds.resources import listener_name
 from llm_operator.xds.traffic import Endpoint, Traffic
+from llm_operator.xds.wiring import CLIENT_OPTIONS
 
 KEY = Key("team", "qwen")
 METHOD = "/llm.v1.Inference/Generate"
@@ -123,7 +124,7 @@ class TrafficStage:
             self.board.touched(key)
         self._running = asyncio.create_task(self.board.run())
         await self.board.settled()
-        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+        self._server = grpc.aio.server(options=CLIENT_OPTIONS)
         ads_pb2_grpc.add_AggregatedDiscoveryServiceServicer_to_server(self.discovery, self._server)
         self.port = self._server.add_insecure_port(f"127.0.0.1:{self.port}")
         await self._server.start()

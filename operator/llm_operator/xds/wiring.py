@@ -43,6 +43,9 @@ CLIENT_OPTIONS = (
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
     ("grpc.max_receive_message_length", 4 << 20),
+    # All clients come at once when a replica goes; gRPC would turn some away from a thousand on.
+    ("grpc.server.max_pending_requests", 20_000),
+    ("grpc.server.max_pending_requests_hard_limit", 50_000),
     # After a restart all clients are with the replica that stayed: they spread again with time.
     ("grpc.max_connection_age_ms", 1_800_000),
     ("grpc.max_connection_age_grace_ms", 10_000),

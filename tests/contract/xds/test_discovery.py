@@ -120,6 +120,25 @@ async def test_ten_thousand_names_that_do_not_exist_are_borne(
     assert set(await shares(stage.client(), 5)) == {"a"}
 
 
+async def test_clients_that_all_come_at_once_are_all_answered(stage: TrafficStage) -> None:
+    """By default gRPC's server turns some away from a thousand on that wait to be taken in."""
+    stage.show(traffic("qwen"))
+    channel = grpc.aio.insecure_channel(f"127.0.0.1:{stage.port}")
+    stub = ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel)
+
+    async def ask() -> int:
+        call = stub.StreamAggregatedResources()
+        await call.write(
+            discovery_pb2.DiscoveryRequest(type_url=LISTENER, resource_names=["qwen.team"])
+        )
+        answer = await call.read()
+        call.cancel()
+        return len(answer.resources)
+
+    assert await asyncio.gather(*(ask() for _ in range(1500))) == [1] * 1500
+    await channel.close(None)
+
+
 async def test_more_names_than_that_are_refused_with_the_limit(
     stage: TrafficStage, client: Client
 ) -> None:

@@ -1,0 +1,450 @@
+"""`make bench-traffic`: how calls are shared among real pods, and what it costs.
+
+Needs the local cluster, whose nodes are this machine: pods are slowed and killed from outside.
+"""
+
+import argparse
+import json
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from demo import canary, story, target
+from demo.kubectl import CommandError
+from demo.load_pod import LoadPod
+from demo.traffic import bootstrap
+from rich.console import Console
+
+from bench import control_plane, figures, pod_cgroup, processor, shares
+from bench.figures import Figure
+from bench.section import replaced
+from bench.shares import Bucket, Reading
+
+ROOT = Path(__file__).resolve().parent.parent
+NAME = "bench-traffic"
+FILE = "traffic"
+CLIENT = ROOT / "bench" / "traffic_client.py"
+WAIT_SECONDS = 180.0
+SMALL_CPU = "300m"
+SLOTS = 4
+CANARY_PERCENT = 10
+MANY_CALLS, FEW_CALLS = 20_000, 500
+CLIENTS = 20
+POLICY_SECONDS = 60
+SLOWED = 1 / 3
+WINDOW_SECONDS = 5.0
+SETTLE_SECONDS = 12.0
+"""Longer than a weight lasts at a client."""
+
+
+@dataclass(slots=True)
+class Bench:
+    """Where it is measured."""
+
+    stage: story.Stage
+    load: LoadPod
+
+    @property
+    def xds(self) -> str:
+        return f"xds:///{self.stage.name}.{self.stage.namespace}"
+
+    def pods(self, revision: str | None = None) -> dict[str, dict[str, Any]]:
+        """Ready pods by name."""
+        found = filter(story.is_pod_ready, story.runtime_pods(self.stage))
+        return {
+            pod["metadata"]["name"]: pod
+            for pod in found
+            if revision in (None, pod["metadata"]["labels"]["llm-operator.dev/revision"])
+            and "deletionTimestamp" not in pod["metadata"]
+        }
+
+    def scale(self, replicas: int) -> None:
+        story.scale(self.stage, replicas)
+        story.watch_until(self.stage, story.is_scaled(replicas), _quiet, WAIT_SECONDS)
+
+    def policy(self, name: str) -> None:
+        """Clients share calls so from now on, and have forgotten what they knew of loads."""
+        story.patch_spec(self.stage, {"routing": {"policy": name}})
+        story.watch_until(self.stage, story.is_ready, _quiet, WAIT_SECONDS)
+        time.sleep(SETTLE_SECONDS)
+
+    def client(self, *arguments: str) -> Any:
+        """A client in the load generator's pod, as a process of its own."""
+        process = self.stage.kubectl.start(
+            "exec", "-i", "-n", self.stage.namespace, "load", "--",
+            "env", f"GRPC_XDS_BOOTSTRAP_CONFIG={bootstrap()}", "python", "-", *arguments,
+        )  # fmt: skip
+        process.stdin.write(CLIENT.read_text())
+        process.stdin.close()
+        return process
+
+    def lines(self, *arguments: str) -> list[dict[str, Any]]:
+        """Everything that a client tells."""
+        process = self.client(*arguments)
+        found = [json.loads(line) for line in process.stdout]
+        if process.wait(10):
+            raise CommandError(f"the client ended with {process.returncode}: {arguments}")
+        return found
+
+    @contextmanager
+    def following(self, seconds: float) -> Iterator[list[Bucket]]:
+        """Buckets that fill while the block runs, and until so many seconds are over."""
+        process, buckets = self.client("follow", self.xds, str(seconds)), []
+        first = process.stdout.readline()
+        reader = threading.Thread(target=_collect, args=(process, buckets))
+        buckets.append(_bucket(first))
+        reader.start()
+        try:
+            yield buckets
+            reader.join(seconds + 30)
+        finally:
+            process.kill()
+            reader.join(10)
+            process.stdout.close()
+            process.wait(10)
+
+
+def _bucket(line: str) -> Bucket:
+    told = json.loads(line)
+    return Bucket(told["at"], told["answers"])
+
+
+def _collect(process: Any, buckets: list[Bucket]) -> None:
+    for line in process.stdout:
+        buckets.append(_bucket(line))
+
+
+def _quiet(_line: str) -> None:
+    """Nobody watches the table."""
+
+
+@dataclass(slots=True)
+class Results:
+    """The parts that could not be measured; those that could are kept in build/bench/parts."""
+
+    console: Console
+    failed: list[str] = field(default_factory=list)
+
+    def add(self, name: str, part: Callable[[], Iterator[Figure]]) -> None:
+        """Measures one part; its failure does not end the others."""
+        self.console.print(f"[bold cyan]Measuring: {name}[/bold cyan]")
+        figures.keep(FILE, name, [])
+        try:
+            with processor.watched() as idle:
+                found = list(part())
+            found.append(_idle(name, idle))
+            figures.keep(FILE, name, found)
+        except (CommandError, TimeoutError, pod_cgroup.NotHereError) as error:
+            self.console.print(f"[red]{name} could not be measured: {error}[/red]")
+            self.failed.append(name)
+
+
+def _idle(name: str, idle: processor.Idle) -> Figure:
+    limit = processor.IDLE_LIMIT_PERCENT
+    return Figure(f"{name}: idle CPU", idle.percent, "%", limit, "higher")
+
+
+def main() -> None:
+    """Measures and writes build/bench/traffic.json; exit code 1 where a part is missing."""
+    chosen = _arguments()
+    results = Results(Console(stderr=True))
+    for name in _named(ALONE, chosen.only):
+        results.add(name, ALONE[name])
+    if names := _named(PARTS, chosen.only):
+        with _prepared() as bench:
+            for name in names:
+                results.add(name, partial(PARTS[name], bench))
+    found = {name: figures.kept(FILE, name) for name in (*ALONE, *PARTS)}
+    measured = [figure for part in found.values() for figure in part]
+    figures.show("Traffic", measured, Console())
+    Console().print(f"Written: {figures.write(FILE, measured).relative_to(ROOT)}")
+    missing = [name for name, part in found.items() if not part]
+    if results.failed or (missing and not chosen.only):
+        sys.exit(1)
+    if chosen.write_docs:
+        _write_docs(measured, missing)
+
+
+def _write_docs(measured: list[Figure], missing: list[str]) -> None:
+    if missing:
+        raise SystemExit(f"not written, because never measured here: {', '.join(missing)}")
+    page = ROOT / "docs" / "traffic.md"
+    text = figures.table("make bench-traffic", measured)
+    page.write_text(replaced(page.read_text(), "bench-traffic", text))
+
+
+def _named(parts: Mapping[str, object], only: str | None) -> list[str]:
+    return [name for name in parts if only in (None, name)]
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "--only", choices=[*PARTS, *ALONE], help="measure one part again; the others are kept"
+    )
+    parser.add_argument("--write-docs", action="store_true", help="rewrite docs/traffic.md")
+    return parser.parse_args()
+
+
+@contextmanager
+def _prepared() -> Iterator[Bench]:
+    """A cluster with the chart, the load generator's pod and an LLMDeployment that is Ready."""
+    stage = replace(target.prepare(), name=NAME)
+    story.install(stage)
+    story.serve_hub(stage)
+    load = LoadPod(stage.kubectl, stage.namespace)
+    load.start(stage.images.runtime)
+    story.remove(stage)
+    stage.kubectl.apply(json.dumps(manifest(stage.name)), "-n", stage.namespace)
+    try:
+        story.watch_until(stage, story.is_ready, print, WAIT_SECONDS)
+        yield Bench(stage, load)
+    finally:
+        story.remove(stage)
+        load.remove()
+
+
+def manifest(name: str) -> dict[str, Any]:
+    """Small pods, so that three of them and their clients leave some CPU idle."""
+    limits = {"cpu": SMALL_CPU, "memory": "512Mi"}
+    return {
+        "apiVersion": "llm-operator.dev/v1alpha1",
+        "kind": "LLMDeployment",
+        "metadata": {"name": name},
+        "spec": {
+            "model": {"source": {"uri": "hf://llm-operator/demo-model@main"}},
+            "replicas": 1,
+            "runtime": {
+                "device": "cpu",
+                "maxConcurrentSequences": SLOTS,
+                "resources": {"limits": limits},
+            },
+            "routing": {"policy": "RoundRobin"},
+            "drain": {"timeoutSeconds": 30},
+        },
+    }
+
+
+def latency_figures(bench: Bench) -> Iterator[Figure]:
+    """A call through an xDS channel and one straight to the only pod, in turns."""
+    bench.scale(1)
+    (pod,) = bench.pods().values()
+    direct = f"{pod['status']['podIP']}:50051"
+    (told,) = bench.lines("compare", bench.xds, direct, "4000")
+    through, straight = told["medians"]
+    name = "xDS channel beside a direct one: added per call"
+    yield Figure(name, 100 * (through / straight - 1), "%", 2)
+    yield Figure(
+        "call through an xDS channel, p50", 1e3 * through, "ms", peers={"direct": 1e3 * straight}
+    )
+
+
+def weight_figures(bench: Bench) -> Iterator[Figure]:
+    """A canary's share of many calls, of few, and how soon another share holds."""
+    bench.scale(2)
+    steps = [{"setWeight": CANARY_PERCENT}, {"pause": {}}, {"setWeight": 90}, {"pause": {}}]
+    canary.begin(bench.stage, steps)
+    story.watch_until(bench.stage, canary.is_paused(CANARY_PERCENT), _quiet, WAIT_SECONDS)
+    new = str(story.deployment(bench.stage)["status"]["currentRevision"])
+    pods = tuple(bench.pods(new))
+    for calls in (MANY_CALLS, FEW_CALLS):
+        (told,) = bench.lines("count", bench.xds, str(calls))
+        name = f"share of {CANARY_PERCENT} % over {calls} calls: off"
+        if calls == MANY_CALLS:
+            points = shares.points_off(told["answers"], pods, CANARY_PERCENT)
+            yield Figure(name, points, "points", 1)
+        else:
+            sigmas = shares.sigmas_off(told["answers"], pods, CANARY_PERCENT)
+            yield Figure(name, sigmas, "standard deviations", 3)
+    yield from _change(bench, new)
+    canary.promote(bench.stage)
+    story.watch_until(bench.stage, canary.is_complete, _quiet, WAIT_SECONDS)
+
+
+def _change(bench: Bench, new: str) -> Iterator[Figure]:
+    """From the moment at which the status says 90 % to the first half second that shows it."""
+    with bench.following(45) as buckets:
+        time.sleep(3)
+        canary.promote(bench.stage)
+        written = _wait_for_percent(bench, 90)
+        time.sleep(8)
+        pods = tuple(bench.pods(new))
+    found = shares.reached(buckets, pods, 0.8, written)
+    if found is None:
+        raise CommandError("the new share never showed")
+    yield Figure("another share: from the status to the calls", found, "s", 1)
+    errors = sum(bucket.errors for bucket in buckets)
+    yield Figure("another share: calls that failed", errors, "", 0)
+
+
+def _wait_for_percent(bench: Bench, percent: int) -> float:
+    """When the status says so, in seconds since the epoch."""
+    deadline = time.time() + WAIT_SECONDS
+    while time.time() < deadline:
+        rollout = story.deployment(bench.stage)["status"].get("rollout") or {}
+        if (rollout.get("weights") or {}).get("canaryPercent") == percent:
+            return time.time()
+        time.sleep(0.05)
+    raise TimeoutError(f"the share never became {percent} %")
+
+
+def policy_figures(bench: Bench) -> Iterator[Figure]:
+    """Three pods, one of them with a third of its CPU; clients that know nothing of each other."""
+    bench.scale(3)
+    slow = sorted(bench.pods())[0]
+    uid = bench.pods()[slow]["metadata"]["uid"]
+    found: dict[str, float] = {}
+    with pod_cgroup.slowed(uid, SLOWED):
+        for policy in ("LeastLoad", "RoundRobin"):
+            bench.policy(policy)
+            readings, stop = _readings(bench)
+            found[policy] = _first_token_p99(bench, bench.xds)
+            stop()
+            fair = {pod: (SLOWED if pod == slow else 1.0) for pod in bench.pods()}
+            whole = sum(fair.values())
+            shared = {pod: part / whole for pod, part in fair.items()}
+            worst = shares.herding(readings, shared, WINDOW_SECONDS)
+            limit = 1.5 if policy == "LeastLoad" else None
+            yield Figure(
+                f"{policy}: most of its fair share that a pod got in 5 s", worst, "x", limit
+            )
+        found["ClusterIP"] = _first_token_p99(bench, bench.stage.target)
+    least = found["LeastLoad"]
+    yield Figure("LeastLoad: time to first token, p99", least, "s", peers=found)
+    yield Figure("LeastLoad / RoundRobin, p99", least / found["RoundRobin"], "x", 0.6)
+    yield Figure("LeastLoad / single ClusterIP channels, p99", least / found["ClusterIP"], "x", 0.3)
+
+
+def _first_token_p99(bench: Bench, address: str) -> float:
+    phase = f"closed:streams={CLIENTS},seconds={POLICY_SECONDS}"
+    shape = (
+        "--prompt-tokens", "lognormal:median=48,sigma=1.0,high=384",
+        "--output-tokens", "uniform:low=4,high=24",
+    )  # fmt: skip
+    run = bench.load.play(address, "--phase", phase, *shape, seconds=POLICY_SECONDS + 200)
+    return float(run.events[-1]["total"]["first_token_seconds"]["p99"])
+
+
+def _readings(bench: Bench) -> tuple[list[Reading], Callable[[], None]]:
+    """The pods' own counters, read each second until stopped."""
+    addresses = {name: pod["status"]["podIP"] for name, pod in bench.pods().items()}
+    readings: list[Reading] = []
+    is_over = threading.Event()
+
+    def read() -> None:
+        while not is_over.wait(1.0):
+            found = {name: _received(address) for name, address in addresses.items()}
+            readings.append(Reading(time.time(), found))
+
+    thread = threading.Thread(target=read, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        is_over.set()
+        thread.join(10)
+
+    return readings, stop
+
+
+def _received(address: str) -> int:
+    with urllib.request.urlopen(f"http://{address}:9090/metrics", timeout=5) as page:
+        for line in page.read().decode().splitlines():
+            if line.startswith("llm_requests_received_total "):
+                return int(float(line.split()[1]))
+    return 0
+
+
+def return_figures(bench: Bench) -> Iterator[Figure]:
+    """A pod that was busy and is idle again gets its share back."""
+    bench.scale(3)
+    bench.policy("LeastLoad")
+    name, pod = sorted(bench.pods().items())[0]
+    alone = f"{pod['status']['podIP']}:50051"
+    with bench.following(40) as buckets:
+        shape = ("--prompt-tokens", "256", "--output-tokens", "32")
+        busy_since = time.time()
+        bench.load.play(alone, "--phase", "closed:streams=8,seconds=12", *shape, seconds=60)
+        idle_since = time.time()
+        time.sleep(10)
+    busy = shares.merged(b for b in buckets if busy_since + 4 < b.at < busy_since + 12)
+    yield Figure("busy pod: share of the calls while busy", 100 * busy.share([name]), "%")
+    found = shares.reached(buckets, [name], 0.8 / 3, idle_since)
+    if found is None:
+        raise CommandError("the pod never got its share back")
+    yield Figure("busy pod: idle again to its share", found, "s", 3)
+
+
+def scale_figures(bench: Bench) -> Iterator[Figure]:
+    """One pod becomes three."""
+    bench.policy("RoundRobin")
+    bench.scale(1)
+    old = set(bench.pods())
+    with bench.following(60) as buckets:
+        story.scale(bench.stage, 3)
+        ready = _ready_times(bench, old, 2)
+        time.sleep(6)
+    waits = []
+    for name, at in ready.items():
+        found = shares.reached(buckets, [name], 0.8 / 3, at)
+        if found is None:
+            raise CommandError(f"pod {name} never got its share")
+        waits.append(found)
+    yield Figure("new pod: ready to its share", max(waits), "s", 3)
+    yield Figure("scaling up: calls that failed", sum(b.errors for b in buckets), "", 0)
+
+
+def _ready_times(bench: Bench, old: set[str], number: int) -> dict[str, float]:
+    found: dict[str, float] = {}
+    deadline = time.time() + WAIT_SECONDS
+    while len(found) < number and time.time() < deadline:
+        for name in set(bench.pods()) - old - set(found):
+            found[name] = time.time()
+        time.sleep(0.05)
+    if len(found) < number:
+        raise TimeoutError(f"no {number} new pods")
+    return found
+
+
+def leave_figures(bench: Bench) -> Iterator[Figure]:
+    """A pod that drains and one that is killed, under calls."""
+    bench.policy("RoundRobin")
+    bench.scale(3)
+    name = sorted(bench.pods())[0]
+    with bench.following(30) as buckets:
+        time.sleep(3)
+        began = time.time()
+        bench.stage.kubectl("delete", "pod", name, "-n", bench.stage.namespace, "--wait=false")
+        time.sleep(12)
+    yield Figure("drained pod: last new call", shares.last_call(buckets, name, began), "s", 1)
+    yield Figure("drained pod: calls that failed", sum(b.errors for b in buckets), "", 0)
+    story.watch_until(bench.stage, story.is_scaled(3), _quiet, WAIT_SECONDS)
+    pod = sorted(bench.pods().items())[0][1]
+    with bench.following(20) as buckets:
+        time.sleep(3)
+        pod_cgroup.kill_runtime(pod["metadata"]["uid"])
+        time.sleep(8)
+    yield Figure("killed pod: calls that failed", sum(b.errors for b in buckets), "", 0)
+    story.watch_until(bench.stage, story.is_scaled(3), _quiet, WAIT_SECONDS)
+
+
+PARTS = {
+    "latency": latency_figures,
+    "weights": weight_figures,
+    "policies": policy_figures,
+    "return": return_figures,
+    "scale": scale_figures,
+    "leave": leave_figures,
+}
+ALONE = {"control plane": control_plane.measure}
+"""What needs no cluster, and is measured before there is one."""
+
+
+if __name__ == "__main__":
+    main()
