@@ -111,7 +111,7 @@ def resources(traffic: Traffic) -> Mapping[Name, Resource]:
     for service, endpoints in traffic.endpoints.items():
         cluster = cluster_name(key, service)
         found[Name(CLUSTER, cluster)] = _cluster(cluster, traffic.policy)
-        found[Name(ENDPOINTS, cluster)] = _endpoints(cluster, endpoints)
+        found[Name(ENDPOINTS, cluster)] = _endpoints(cluster, endpoints, traffic.weights)
     return {name: _resource(message) for name, message in found.items()}
 
 
@@ -233,9 +233,11 @@ def _policy(message: Message) -> cluster_pb2.LoadBalancingPolicy.Policy:
     )
 
 
-def _endpoints(name: str, endpoints: Iterable[Endpoint]) -> endpoint_pb2.ClusterLoadAssignment:
+def _endpoints(
+    name: str, endpoints: Iterable[Endpoint], weights: Mapping[Endpoint, int]
+) -> endpoint_pb2.ClusterLoadAssignment:
     """A locality without endpoints would be dropped; the assignment says the same without one."""
-    lb_endpoints = [_endpoint(endpoint) for endpoint in endpoints]
+    lb_endpoints = [_endpoint(endpoint, weights.get(endpoint)) for endpoint in endpoints]
     assignment = endpoint_pb2.ClusterLoadAssignment(cluster_name=name)
     if lb_endpoints:
         assignment.endpoints.add(
@@ -246,9 +248,11 @@ def _endpoints(name: str, endpoints: Iterable[Endpoint]) -> endpoint_pb2.Cluster
     return assignment
 
 
-def _endpoint(endpoint: Endpoint) -> endpoint_components_pb2.LbEndpoint:
+def _endpoint(endpoint: Endpoint, weight: int | None) -> endpoint_components_pb2.LbEndpoint:
     address = address_pb2.SocketAddress(address=endpoint.address, port_value=endpoint.port)
+    given = wrappers_pb2.UInt32Value(value=weight) if weight is not None else None
     return endpoint_components_pb2.LbEndpoint(
+        load_balancing_weight=given,
         endpoint=endpoint_components_pb2.Endpoint(
             address=address_pb2.Address(socket_address=address)
         ),

@@ -57,12 +57,14 @@ class Traffic:
         shares: in the order of the status; empty where all pods are alike.
         endpoints: by Service, sorted. Where there are no shares, of the Service of the
             LLMDeployment's own name; else of the Service of each revision.
+        weights: of endpoints under `PrefixAffinity`, where one is overloaded.
     """
 
     key: Key
     policy: Policy = Policy.LEAST_LOAD
     shares: tuple[Share, ...] = ()
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
+    weights: Mapping[Endpoint, int] = field(default_factory=dict)
 
 
 def traffic(deployment: Json, slices: Iterable[Json]) -> Traffic:
@@ -78,6 +80,17 @@ def traffic(deployment: Json, slices: Iterable[Json]) -> Traffic:
         shares=shares,
         endpoints={service: _endpoints(found, service) for service in services},
     )
+
+
+def to_be_heard(found: Traffic) -> tuple[Endpoint, ...]:
+    """Endpoints whose load decides their part of the ring: with a single one there is no choice."""
+    ready = [
+        endpoint
+        for service in found.endpoints.values()
+        for endpoint in service
+        if endpoint.health is Health.READY
+    ]
+    return tuple(ready) if found.policy is Policy.PREFIX_AFFINITY and len(ready) > 1 else ()
 
 
 def of_traffic(deployment: Json) -> Json:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import grpc.aio
@@ -25,9 +25,10 @@ from llm_operator.telemetry import health
 from llm_operator.telemetry.metrics import CONTENT_TYPE
 from llm_operator.xds.board import Board
 from llm_operator.xds.discovery import Discovery
+from llm_operator.xds.load_reports import LoadReports
 from llm_operator.xds.metrics import Metrics
 from llm_operator.xds.settings import Settings
-from llm_operator.xds.traffic import Traffic, of_traffic, traffic
+from llm_operator.xds.traffic import Traffic, of_traffic, to_be_heard, traffic
 from llm_operator.xds.watch_traffic import TrafficNews
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class ControlPlane:
     board: Board
     discovery: Discovery
     news: TrafficNews
+    reports: LoadReports
     watches: tuple[Watch, ...]
     metrics: Metrics
     callers: Callers
@@ -79,6 +81,7 @@ class ControlPlane:
             parts = [self.board.run(), self._serve(), *(watch.run() for watch in self.watches)]
             await background.together(parts, leave, self._leave)
         finally:
+            await self.reports.aclose()
             await self._servers.aclose()
             await self.client.aclose()
 
@@ -140,8 +143,11 @@ def assemble(settings: Settings, api: ApiClient) -> ControlPlane:
     client, metrics = KubeClient(api), Metrics()
     deployments = Store(slim=of_traffic, owner=_itself)
     slices = Store(slim=without_managed_fields)
+    reports = LoadReports(lambda key: board.touched(key))
     board = Board(
-        partial(_look, deployments, slices), time.monotonic, changed=lambda _: news.changed()
+        partial(_look, deployments, slices, reports),
+        time.monotonic,
+        changed=lambda _: news.changed(),
     )
     discovery = Discovery(board, metrics, time.monotonic, acknowledged=lambda: news.changed())
     news = TrafficNews(board, discovery)
@@ -156,12 +162,26 @@ def assemble(settings: Settings, api: ApiClient) -> ControlPlane:
         )
     )
     callers = Callers(client, settings.operator_subject, time.monotonic)
-    return ControlPlane(settings, client, board, discovery, news, watches, metrics, callers)
+    return ControlPlane(
+        settings=settings,
+        client=client,
+        board=board,
+        discovery=discovery,
+        news=news,
+        reports=reports,
+        watches=watches,
+        metrics=metrics,
+        callers=callers,
+    )
 
 
-def _look(deployments: Store, slices: Store, key: Key) -> Traffic | None:
+def _look(deployments: Store, slices: Store, reports: LoadReports, key: Key) -> Traffic | None:
     found = deployments.of(key)
-    return traffic(found[0], slices.of(key)) if found else None
+    if not found:
+        reports.follow(key, ())
+        return None
+    read = traffic(found[0], slices.of(key))
+    return replace(read, weights=reports.follow(key, to_be_heard(read)))
 
 
 def _itself(manifest: Json) -> Key:

@@ -113,6 +113,19 @@ async def test_the_idle_pod_is_preferred(stage: TrafficStage) -> None:
     await until(follows_the_reports)
 
 
+@pytest.mark.parametrize("lie", [float("nan"), -1.0, 0.0])
+async def test_a_pod_that_reports_what_cannot_be_true_gets_the_mean_of_the_others(
+    stage: TrafficStage, lie: float
+) -> None:
+    liar, honest = await stage.pod("liar"), await stage.pod("honest")
+    liar.utilization, honest.utilization = lie, 0.5
+    stage.show(alike(liar, honest, policy=Policy.LEAST_LOAD))
+    call = stage.client()
+    await shares(call, 300)
+    await asyncio.sleep(1.5)  # reports have come, and weights were worked out
+    assert 120 <= (await shares(call, 300))["liar"] <= 180
+
+
 async def test_calls_with_the_same_prefix_go_to_the_same_pod(stage: TrafficStage) -> None:
     pods = [await stage.pod(name) for name in "abc"]
     stage.show(alike(*pods, policy=Policy.PREFIX_AFFINITY))
