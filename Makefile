@@ -45,11 +45,13 @@ venv-torch: ## The same with torch and transformers, the reference of the export
 	@scripts/venv --torch
 
 ##@ Measure
-.PHONY: bench bench-autoscaling bench-autoscaler-sim
+.PHONY: bench bench-autoscaling bench-autoscaler-sim bench-traffic
 bench-autoscaling: venv-torch ## Measure scaling on real pods and write build/bench/autoscaling.json
 	@$(PYTHON) -m bench.autoscaling --write-docs
 bench-autoscaler-sim: venv ## Simulate the autoscaler beside HPA and Knative and write docs/autoscaling.md
 	@$(PYTHON) -m bench.autoscaler_sim --write-docs
+bench-traffic: venv-torch ## Measure how calls are shared among real pods and write build/bench/traffic.json
+	@$(PYTHON) -m bench.traffic --write-docs
 bench: venv-torch ## Measure the path end to end and write build/bench/path.json
 	@$(PYTHON) -m bench.path --write-docs
 

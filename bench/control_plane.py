@@ -28,6 +28,7 @@ from envoy.config.route.v3 import route_pb2
 from envoy.service.discovery.v3 import ads_pb2_grpc, discovery_pb2
 
 from bench.figures import Figure
+from llm_operator.rpc import EOF
 from llm_operator.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTE
 
 DEPLOYMENTS, ENDPOINTS_EACH = 1000, 5
@@ -114,7 +115,7 @@ class Stream:
         stub = ads_pb2_grpc.AggregatedDiscoveryServiceStub(channel)
         self.call = stub.StreamAggregatedResources()
         await self._ask(LISTENER, self.name)
-        while (answer := await self.call.read()) is not grpc.aio.EOF:
+        while (answer := await self.call.read()) is not EOF:
             self.nonces[answer.type_url] = answer.nonce
             await self._ask(answer.type_url, *self.names[answer.type_url])
             await self._go_on(answer)

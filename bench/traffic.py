@@ -81,8 +81,9 @@ class Bench:
             "exec", "-i", "-n", self.stage.namespace, "load", "--",
             "env", f"GRPC_XDS_BOOTSTRAP_CONFIG={bootstrap()}", "python", "-", *arguments,
         )  # fmt: skip
-        process.stdin.write(CLIENT.read_text())
-        process.stdin.close()
+        if process.stdin:
+            process.stdin.write(CLIENT.read_text())
+            process.stdin.close()
         return process
 
     def lines(self, *arguments: str) -> list[dict[str, Any]]:
@@ -96,7 +97,8 @@ class Bench:
     @contextmanager
     def following(self, seconds: float) -> Iterator[list[Bucket]]:
         """Buckets that fill while the block runs, and until so many seconds are over."""
-        process, buckets = self.client("follow", self.xds, str(seconds)), []
+        process = self.client("follow", self.xds, str(seconds))
+        buckets: list[Bucket] = []
         first = process.stdout.readline()
         reader = threading.Thread(target=_collect, args=(process, buckets))
         buckets.append(_bucket(first))
@@ -249,7 +251,12 @@ def latency_figures(bench: Bench) -> Iterator[Figure]:
 def weight_figures(bench: Bench) -> Iterator[Figure]:
     """A canary's share of many calls, of few, and how soon another share holds."""
     bench.scale(2)
-    steps = [{"setWeight": CANARY_PERCENT}, {"pause": {}}, {"setWeight": 90}, {"pause": {}}]
+    steps: list[dict[str, Any]] = [
+        {"setWeight": CANARY_PERCENT},
+        {"pause": {}},
+        {"setWeight": 90},
+        {"pause": {}},
+    ]
     canary.begin(bench.stage, steps)
     story.watch_until(bench.stage, canary.is_paused(CANARY_PERCENT), _quiet, WAIT_SECONDS)
     new = str(story.deployment(bench.stage)["status"]["currentRevision"])

@@ -59,7 +59,8 @@ def follow(target: str, seconds: float) -> None:
 
 def compare(target: str, other: str, calls: int) -> None:
     """Medians of the seconds of a call, in turns over both."""
-    ways, times = [stub(target), stub(other)], ([], [])  # type: tuple[list[float], list[float]]
+    ways = (stub(target), stub(other))
+    times: tuple[list[float], list[float]] = ([], [])
     for inference in ways:
         for _ in range(100):
             ask(inference, waits=True)

@@ -8,7 +8,7 @@ import yaml
 from rich.console import Console
 from rich.panel import Panel
 
-from demo import autoscaling, story
+from demo import autoscaling, canary, story
 from demo.autoscaling import MOST_PODS
 from demo.target import existing_registry, prepare
 
@@ -62,6 +62,7 @@ def main() -> None:
     _answer(narrator, stage)
     _scale(narrator, stage)
     _roll_out(narrator, stage)
+    _give_a_tenth(narrator, stage)
     _follow_load(narrator, stage)
     _go_to_zero(narrator, stage)
     narrator.show(stage.kubectl("get", "llmd", "-n", stage.namespace).splitlines()[-1])
@@ -129,6 +130,24 @@ def _roll_out(narrator: Narrator, stage: story.Stage) -> None:
     counted = flow.stop()
     narrator.show(f"Rolled out in {took:.1f} s, and the last old pod has drained")
     _show_counts(narrator, counted.answered, counted.failed, counted.errors)
+
+
+def _give_a_tenth(narrator: Narrator, stage: story.Stage) -> None:
+    narrator.say(
+        f"strategy: Canary. The next revision gets {canary.PERCENT} % of the calls, exactly"
+    )
+    old = canary.begin(stage)
+    _show_patch(narrator, {"spec": {"rollout": {"strategy": "Canary", "steps": canary.STEPS}}})
+    story.watch_until(stage, canary.is_paused(), narrator.show, 120)
+    narrator.say(
+        f"{canary.CALLS} calls of a plain Python client, target xds:///{stage.name}.{stage.namespace}"
+    )
+    for pod, calls in sorted(canary.count_pods(stage).items()):
+        which = "stable" if f"-{old}-" in pod else "canary"
+        narrator.console.print(f"     {calls:4} {pod}  [dim]{which}[/dim]")
+    narrator.say("Promoted: it gets every call, and then the old pods go")
+    narrator.show(f"kubectl annotate llmd {stage.name} {canary.ACTION}={canary.promote(stage)}")
+    story.watch_until(stage, canary.is_complete, narrator.show, 120)
 
 
 def _follow_load(narrator: Narrator, stage: story.Stage) -> None:

@@ -1,0 +1,70 @@
+"""Shares of calls on real pods, counted by unmodified clients."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from bench import shares
+from demo import canary, story
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
+SIGMAS = 4.5
+"""A true share is further off once in a hundred thousand runs."""
+
+
+@pytest.fixture(scope="module")
+def split(cluster: story.Stage) -> Iterator[story.Stage]:
+    """An LLMDeployment whose next revision gets a tenth of the calls and waits."""
+    own = replace(cluster, name="t-canary")
+    story.remove(own)  # a killed run may have left it
+    story.apply_minimal(own)
+    story.watch_until(own, story.is_ready, print, 180)
+    canary.begin(own)
+    story.watch_until(own, canary.is_paused(), print, 120)
+    yield own
+    story.remove(own)
+
+
+def pods_of(stage: story.Stage, field: str) -> tuple[str, ...]:
+    """Names of the pods of `currentRevision` or `stableRevision`."""
+    revision = story.deployment(stage)["status"][field]
+    return tuple(
+        pod["metadata"]["name"]
+        for pod in story.runtime_pods(stage)
+        if pod["metadata"]["labels"]["llm-operator.dev/revision"] == revision
+    )
+
+
+def test_a_canary_gets_its_share_of_an_unmodified_clients_calls(split: story.Stage) -> None:
+    counts = canary.count_pods(split)
+    new, old = pods_of(split, "currentRevision"), pods_of(split, "stableRevision")
+    assert sum(counts.values()) == canary.CALLS
+    assert set(counts) <= {*new, *old}
+    assert shares.sigmas_off(counts, new, canary.PERCENT) < SIGMAS
+
+
+def test_the_share_is_told_in_table_status_and_events(split: story.Stage) -> None:
+    table = split.kubectl("get", "llmd", split.name, "-n", split.namespace)
+    header, row = (line.split() for line in table.splitlines()[:2])
+    assert row[header.index("ROLLOUT")] == "Paused"
+    assert row[header.index("WEIGHT")] == str(canary.PERCENT)
+    progressing = story.condition(story.deployment(split), "Progressing")
+    assert "promote@" in progressing["message"]
+    events = split.kubectl("get", "events", "-n", split.namespace)
+    assert "calls are shared: 90 % to revision" in events
+
+
+def test_a_promoted_canary_takes_over_while_requests_flow_and_none_fails(
+    served: story.Stage,
+) -> None:
+    flow = story.FlowingRequests(served, 240)
+    canary.begin(served)
+    story.watch_until(served, canary.is_paused(), print, 120)
+    old = pods_of(served, "stableRevision")
+    canary.promote(served)
+    story.watch_until(served, canary.is_complete, print, 120)
+    counts = canary.count_pods(served, 50)
+    counted = flow.stop()
+    assert not set(counts) & set(old)
+    assert counted.answered > 0
+    assert counted.failed == 0, counted.errors
