@@ -21,15 +21,16 @@ def begin(stage: Stage, steps: list[dict[str, Any]] | None = None) -> str:
     return change_spec(stage)
 
 
-def is_paused(percent: int = PERCENT) -> Done:
-    """Whether a canary with that share waits for somebody."""
+def is_paused(percent: int = PERCENT, *, verified: bool = True) -> Done:
+    """Whether a canary with that share waits for somebody. verified: and its share is true."""
 
     def done(found: dict[str, Any]) -> bool:
         rollout = found["status"].get("rollout", {})
         weights = rollout.get("weights", {})
         current = found["status"].get("observedGeneration") == found["metadata"]["generation"]
-        told = (rollout.get("phase"), weights.get("canaryPercent"), weights.get("verified"))
-        return current and told == ("Paused", percent, True)
+        told = (rollout.get("phase"), weights.get("canaryPercent"))
+        is_true = weights.get("verified") or not verified
+        return current and is_true and told == ("Paused", percent)
 
     return done
 

@@ -33,7 +33,8 @@ POLL_SECONDS = 2.0
 """How often a running export is asked for its progress."""
 
 PENDING_SECONDS = 15.0
-"""How often to look at an export pod that does not start; its events come by themselves."""
+"""How often to look at what may stay as it is for long: an export pod that does not start, whose
+events come by themselves, or a share that pods' counters do not show."""
 
 CAPACITY_SECONDS = 10.0
 """How often to ask what a cluster autoscaler says of pods without a node: its answer is an Event,
@@ -257,7 +258,7 @@ def _later_looks(situation: Situation) -> Iterator[float]:
     if canary is not None and canary.seconds_left is not None:
         yield canary.seconds_left
     if canary is not None and situation.world.settings.has_xds and not canary.is_verified:
-        yield COUNT_SECONDS
+        yield COUNT_SECONDS if canary.pause is None else PENDING_SECONDS
     is_scaled = situation.spec.autoscaling is not None
     if is_scaled and any(map(pods.unschedulable_message, situation.pods_of())):
         yield CAPACITY_SECONDS

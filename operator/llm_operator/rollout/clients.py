@@ -38,6 +38,11 @@ class Clients:
     counted: Mapping[str, int] | None = None
 
     @property
+    def streams(self) -> int:
+        """How many clients there are."""
+        return sum(each.streams for each in self.reports if each is not None)
+
+    @property
     def refusal(self) -> str:
         """Why a client refuses what it is told; empty where none does."""
         return next((each.refusal for each in self.reports if each and each.refusal), "")

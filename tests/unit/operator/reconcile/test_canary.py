@@ -159,7 +159,6 @@ def test_a_share_waits_for_the_pods_counters() -> None:
     for _ in range(20):
         clients(cluster)
         found = cluster.around["clients"]
-        cluster.around["clients"] = Clients(reports=found.reports, counted={"aaaa": 0})
         if shares(cluster):
             one = {each["revision"]: 500 for each in shares(cluster)}
             cluster.around["clients"] = Clients(reports=found.reports, counted=one)
@@ -167,6 +166,20 @@ def test_a_share_waits_for_the_pods_counters() -> None:
         cluster.step()
     assert rollout(cluster)["stepIndex"] == 0
     assert "counters do not show that share" in sentence(cluster)
+
+
+def test_where_no_client_uses_xds_the_counters_hold_up_nothing() -> None:
+    cluster = serving()
+    cluster.edit(**CHANGE)
+    for _ in range(15):
+        clients(cluster, streams=0, acknowledged=0)
+        found = cluster.around["clients"]
+        one = {each["revision"]: 500 for each in shares(cluster)}
+        cluster.around["clients"] = Clients(reports=found.reports, counted=one)
+        cluster.reconcile()
+        cluster.step()
+    assert rollout(cluster)["phase"] == "Paused"
+    assert rollout(cluster)["weights"]["verified"] is False
 
 
 def test_clients_that_refuse_are_told_of_once() -> None:
