@@ -153,8 +153,13 @@ class TrafficStage:
         await self.pods[name].start()
         return self.pods[name]
 
-    def show(self, traffic: Traffic) -> None:
-        """The objects say this now."""
+    async def show(self, traffic: Traffic) -> None:
+        """The objects say this now, and the control plane knows it."""
+        self.flap(traffic)
+        await self.board.settled()
+
+    def flap(self, traffic: Traffic) -> None:
+        """The objects say this for a moment."""
         self.traffic[traffic.key] = traffic
         self.board.touched(traffic.key)
 

@@ -13,6 +13,7 @@ from llm_operator.xds.resources import (
     Name,
     Resource,
     listener_name,
+    of_nobody,
     resources,
 )
 from llm_operator.xds.traffic import Share, Traffic
@@ -55,6 +56,10 @@ class Board:
     def known(self) -> Mapping[Name, Resource]:
         """Every resource there is."""
         return self._known
+
+    def find(self, name: Name) -> Resource | None:
+        """What to tell about a name, one that nobody has included."""
+        return self._known.get(name) or of_nobody(name)
 
     async def settled(self) -> None:
         """Waits until everything that was touched is on the board."""

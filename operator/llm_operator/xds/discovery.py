@@ -120,7 +120,7 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
         """Everything that is due now. What changes meanwhile rings the bell again."""
         stream.news.clear()
         for type_url in TYPES:
-            answer = stream.subscriptions.due(type_url, self.board.known, self.clock())
+            answer = stream.subscriptions.due(type_url, self.board.find, self.clock())
             if answer is not None:
                 self.meter.answered(type_url)
                 async with asyncio.timeout(self.slow_seconds):

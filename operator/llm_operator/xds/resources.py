@@ -115,6 +115,17 @@ def resources(traffic: Traffic) -> Mapping[Name, Resource]:
     return {name: _resource(message) for name, message in found.items()}
 
 
+def of_nobody(name: Name) -> Resource | None:
+    """The listener and the route of a name that no LLMDeployment has: calls fail at once, and name
+    it. gRPC takes silence about a new name for a delay, and waits for 15 s."""
+    match name.type_url:
+        case t if t == LISTENER:
+            return _resource(_listener(name.name))
+        case t if t == ROUTE:
+            return _resource(route_pb2.RouteConfiguration(name=name.name))
+    return None
+
+
 def _resource(message: Message) -> Resource:
     body = _any(message)
     return Resource(hashlib.sha256(body.value).hexdigest()[:16], body)

@@ -6,7 +6,7 @@ the client; one for routes or endpoints holds what has changed.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from llm_operator.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTE, Name, Resource
@@ -15,10 +15,11 @@ TYPES = (CLUSTER, ENDPOINTS, LISTENER, ROUTE)
 """In the order in which a change is told: what is referred to comes before what refers to it."""
 COMPLETE = frozenset({LISTENER, CLUSTER})
 """Types whose answers hold everything."""
-MOST_NAMES = 16_384
-"""Names of a type that one client may ask for."""
+MOST_NAMES = 10_000
+"""Names of a type that one client may ask for: gRPC clients take 4 MiB in an answer."""
 
 Versions = Mapping[str, str]
+Find = Callable[[Name], Resource | None]
 
 
 class TooManyNamesError(Exception):
@@ -100,7 +101,7 @@ class Subscriptions:
             Name(type_url, name) for type_url, mine in self._by_type.items() for name in mine.names
         )
 
-    def due(self, type_url: str, known: Mapping[Name, Resource], now: float) -> Answer | None:
+    def due(self, type_url: str, find: Find, now: float) -> Answer | None:
         """The answer that is owed for a type; calling this counts as having given it at `now`.
 
         What does not exist is left out: of a listener or a cluster that says so, for a route or
@@ -109,7 +110,7 @@ class Subscriptions:
         mine = self._by_type.get(type_url)
         if mine is None:
             return None
-        there = {name: known.get(Name(type_url, name)) for name in mine.names}
+        there = {name: find(Name(type_url, name)) for name in mine.names}
         found = {name: resource for name, resource in there.items() if resource is not None}
         versions = {name: resource.version for name, resource in found.items()}
         news = sorted(name for name, version in versions.items() if mine.told.get(name) != version)

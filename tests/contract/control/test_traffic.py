@@ -59,7 +59,7 @@ async def leader(stage: TrafficStage) -> AsyncIterator[Leader]:
 
 async def shared(stage: TrafficStage) -> None:
     pod = await stage.pod("a")
-    stage.show(
+    await stage.show(
         Traffic(
             key=KEY,
             shares=(Share("aaaa", 90), Share("bbbb", 10)),

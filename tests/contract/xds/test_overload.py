@@ -31,7 +31,7 @@ async def stage() -> AsyncIterator[TrafficStage]:
         opened.board.look = lambda _: replace(
             shown, weights=reports.follow(KEY, to_be_heard(shown))
         )
-        opened.show(shown)
+        await opened.show(shown)
         yield opened
         await reports.aclose()
 

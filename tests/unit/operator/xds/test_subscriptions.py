@@ -32,7 +32,7 @@ def asked(type_url: str, *names: str) -> Subscriptions:
 
 
 def told(mine: Subscriptions, type_url: str, there: Known, now: float = 0.0) -> Answer:
-    answer = mine.due(type_url, there, now)
+    answer = mine.due(type_url, there.get, now)
     assert answer is not None
     return answer
 
@@ -50,7 +50,7 @@ def test_what_is_asked_for_is_told_once(type_url: str) -> None:
     mine, there = asked(type_url, "a"), known(type_url, a="1", b="1")
     answer = told(mine, type_url, there)
     assert versions(answer) == ["1"]
-    assert mine.due(type_url, there, 0.0) is None
+    assert mine.due(type_url, there.get, 0.0) is None
 
 
 @pytest.mark.parametrize("type_url", TYPES)
@@ -88,7 +88,7 @@ def test_the_end_of_a_listener_or_cluster_is_told(type_url: str) -> None:
 
 @pytest.mark.parametrize("type_url", [ROUTE, ENDPOINTS])
 def test_of_a_route_or_endpoints_that_are_not_there_nothing_is_said(type_url: str) -> None:
-    assert asked(type_url, "a").due(type_url, {}, 0.0) is None
+    assert asked(type_url, "a").due(type_url, Known().get, 0.0) is None
 
 
 def test_what_is_dropped_and_asked_for_again_is_told_again() -> None:
@@ -128,7 +128,7 @@ def test_a_refused_answer_is_neither_accepted_nor_told_again() -> None:
     assert mine.take(Request(ROUTE, frozenset({"a"}), answer.nonce, "no such policy"))
     assert not mine.has_accepted(Name(ROUTE, "a"), "1")
     assert mine.refusals() == {ROUTE: "no such policy"}
-    assert mine.due(ROUTE, there, 0.0) is None
+    assert mine.due(ROUTE, there.get, 0.0) is None
 
 
 def test_what_comes_after_a_refusal_can_be_accepted() -> None:
