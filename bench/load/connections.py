@@ -4,7 +4,6 @@ Channels of one process share their connections unless they are told not to, so 
 a connection of its own give each channel its own pool.
 """
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum
@@ -12,7 +11,8 @@ from enum import StrEnum
 import grpc.aio
 
 from llm_client import Client
-from llm_client.transport import CHANNEL_OPTIONS
+from llm_client.lines import Direct
+from llm_client.transport import CHANNEL_OPTIONS, ROUND_ROBIN
 
 Option = tuple[str, int | str]
 
@@ -61,16 +61,14 @@ class Connections:
 
     def _connect(self, timeout: float) -> Client:
         channel = grpc.aio.insecure_channel(self._target, self._options)
-        return Client(channel, self._target, timeout)
+        return Client(Direct(channel, self._target), timeout)
 
 
 def channel_options(policy: Policy, retries: bool) -> tuple[Option, ...]:
     """The options of llm_client, changed as the policy needs."""
     options = dict(CHANNEL_OPTIONS)
     if policy is Policy.ROUND_ROBIN:
-        config = json.loads(str(options["grpc.service_config"]))
-        config["loadBalancingConfig"] = [{"round_robin": {}}]
-        options["grpc.service_config"] = json.dumps(config)
+        options["grpc.service_config"] = ROUND_ROBIN
     if policy in (Policy.STREAM, Policy.CALL):
         options["grpc.use_local_subchannel_pool"] = 1
     if not retries:

@@ -1,6 +1,6 @@
 """The asynchronous client.
 
-    async with connect("demo.team.svc:50051") as client:
+    async with connect("demo", namespace="team") as client:
         async for chunk in client.stream_chat("What is the capital of Norway?"):
             print(chunk.text, end="")
 
@@ -10,14 +10,19 @@ answer has arrived.
 
 # ruff: noqa: ASYNC109 - a timeout is a gRPC deadline: it travels to the server
 
+import os
 from collections.abc import AsyncGenerator, Iterable
+from time import monotonic
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import grpc
 import grpc.aio
 
-from llm_client.errors import LLMError, error_of, unreachable
+from llm_client.address import address_of, places_of
+from llm_client.bootstrap import settle
+from llm_client.lines import Direct, Line, Lines, ModelLines, opener
+from llm_client.prefix import HEADER, hash_key, prefix_key
 from llm_client.request import (
     DEFAULT,
     Conversation,
@@ -27,41 +32,54 @@ from llm_client.request import (
     prompt_request,
 )
 from llm_client.results import Answer, Chunk, ModelInfo, answer_of, chunk_of, model_info_of
-from llm_client.transport import CHANNEL_OPTIONS, CONNECTING, deadline, is_past
+from llm_client.transport import deadline, left
+from llm_client.tries import Failure, Tries
 from llm_client.v1 import inference_pb2 as pb
-from llm_client.v1 import inference_pb2_grpc
+from llm_client.ways import PACE, Way
 
 DEFAULT_TIMEOUT_SECONDS = 300.0
+
+Metadata = tuple[tuple[str, str], ...]
 
 
 def connect(
     target: str,
     *,
+    namespace: str | None = None,
+    port: int | None = None,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> "Client":
     """Makes a client; connecting happens with the first call, and again whenever it has to.
 
+    The name of an LLMDeployment is for programs inside its cluster: the operator's control plane
+    tells gRPC (by xDS) where its pods are and how busy. Where that does not answer within two
+    seconds, pods are found by DNS and called in turn, until it does.
+
     Args:
-        target: HOST:PORT or any name gRPC resolves.
+        target: the name of an LLMDeployment, or HOST:PORT or any other name gRPC resolves; those
+            have a ':', '/' or '.' in them.
+        namespace: of the LLMDeployment; the pod's own if it is not given.
+        port: `spec.service.port` of the LLMDeployment if it has one, for the way by DNS.
         timeout: seconds that a call may take unless it says otherwise, connecting included.
         credentials: for TLS; none speaks plain text.
+
+    Raises:
+        ValueError: an argument that cannot be, or an xDS bootstrap in the environment that cannot.
     """
-    if credentials is None:
-        channel = grpc.aio.insecure_channel(target, CHANNEL_OPTIONS)
-    else:
-        channel = grpc.aio.secure_channel(target, credentials, CHANNEL_OPTIONS)
-    return Client(channel, target, timeout)
+    model, open_ = address_of(target, namespace, port), opener(credentials)
+    if model is None:
+        return Client(Direct(open_(target, Way.DIRECT), target), timeout)
+    return Client(ModelLines(str(model), places_of(model, settle(os.environ)), open_), timeout)
 
 
 class Client:
-    """Calls over one channel. Use it as an async context manager, or `close` it."""
+    """Calls to one place. Use it as an async context manager, or `close` it."""
 
-    def __init__(self, channel: grpc.aio.Channel, target: str, timeout: float) -> None:
-        self._channel = channel
-        self._target = target
+    def __init__(self, lines: Lines, timeout: float) -> None:
+        self._lines = lines
         self._timeout = timeout
-        self._stub = inference_pb2_grpc.InferenceStub(channel)
+        self._key = hash_key(os.environ)
 
     async def __aenter__(self) -> Self:
         return self
@@ -76,7 +94,7 @@ class Client:
 
     async def close(self) -> None:
         """Ends all calls and the connection."""
-        await self._channel.close(None)
+        await self._lines.close()
 
     async def generate(
         self, prompt: Prompt, options: Options = DEFAULT, *, timeout: float | None = None
@@ -112,48 +130,66 @@ class Client:
 
     async def model_info(self, *, timeout: float | None = None) -> ModelInfo:
         """Asks which model this is. Raises LLMError."""
-        seconds, ends = deadline(timeout or self._timeout)
-        try:
-            message = await self._stub.GetModelInfo(
-                pb.GetModelInfoRequest(), timeout=seconds, wait_for_ready=True
-            )
-        except grpc.aio.AioRpcError as error:
-            raise self._error(error, ends) from None
-        return model_info_of(message)
+        return model_info_of(await self._call("GetModelInfo", pb.GetModelInfoRequest(), timeout))
 
     async def _unary(self, request: pb.GenerateRequest, timeout: float | None) -> Answer:
-        seconds, ends = deadline(timeout or self._timeout)
-        try:
-            message = await self._stub.Generate(request, timeout=seconds, wait_for_ready=True)
-        except grpc.aio.AioRpcError as error:
-            raise self._error(error, ends) from None
-        return answer_of(message)
+        return answer_of(await self._call("Generate", request, timeout, self._metadata(request)))
+
+    async def _call(
+        self, method: str, request: Any, timeout: float | None, metadata: Metadata = ()
+    ) -> Any:
+        tries = self._tries(timeout)
+        while True:
+            async with self._lines.line(tries.ends) as line:
+                call = getattr(line.stub, method)
+                try:
+                    return await call(
+                        request,
+                        timeout=left(tries.ends),
+                        wait_for_ready=line.waits,
+                        metadata=metadata,
+                    )
+                except grpc.aio.AioRpcError as error:
+                    await self._bear(error, tries, line)
 
     async def _stream(
         self, request: pb.GenerateRequest, timeout: float | None
     ) -> AsyncGenerator[Chunk, None]:
-        seconds, ends = deadline(timeout or self._timeout)
-        call = self._stub.GenerateStream(request, timeout=seconds, wait_for_ready=True)
+        tries = self._tries(timeout)
+        metadata = self._metadata(request)
         has_begun = False
-        try:
-            async for message in call:
-                has_begun = True
-                yield chunk_of(message)
-        except grpc.aio.AioRpcError as error:
-            raise self._error(error, ends, has_begun=has_begun) from None
-        finally:
-            call.cancel()
+        while True:
+            async with self._lines.line(tries.ends) as line:
+                call = line.stub.GenerateStream(
+                    request,
+                    timeout=left(tries.ends),
+                    wait_for_ready=line.waits,
+                    metadata=metadata,
+                )
+                try:
+                    async for message in call:
+                        has_begun = True
+                        yield chunk_of(message)
+                    return
+                except grpc.aio.AioRpcError as error:
+                    await self._bear(error, tries, line, has_begun=has_begun)
+                finally:
+                    call.cancel()
 
-    def _error(
-        self, error: grpc.aio.AioRpcError, ends: float, *, has_begun: bool = False
-    ) -> LLMError:
-        """The error to raise; a deadline while still connecting is an address nobody answers at."""
-        code = error.code()
-        if (
-            code is grpc.StatusCode.DEADLINE_EXCEEDED
-            and not has_begun
-            and self._channel.get_state() in CONNECTING
-        ):
-            return unreachable(self._target)
+    def _tries(self, timeout: float | None) -> Tries:
+        return Tries(self._lines.name, deadline(timeout or self._timeout))
+
+    def _metadata(self, request: pb.GenerateRequest) -> Metadata:
+        return ((HEADER, prefix_key(request, self._key)),)
+
+    async def _bear(
+        self, error: grpc.aio.AioRpcError, tries: Tries, line: Line, *, has_begun: bool = False
+    ) -> None:
+        """Returns when it is time for another try; else raises the caller's error."""
         trailing = cast(Iterable[tuple[str, str | bytes]], error.trailing_metadata() or ())
-        return error_of(code.name, error.details(), trailing, is_over=is_past(ends))
+        code, details = error.code().name, error.details() or ""
+        failure = Failure(code, details, trailing, is_down=line.is_down, has_begun=has_begun)
+        verdict = tries.verdict(failure, monotonic(), waits=line.waits)
+        if verdict is not None:
+            raise verdict from None
+        await line.changes(min(PACE.down, left(tries.ends)))

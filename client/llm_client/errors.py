@@ -11,6 +11,7 @@ LLMError
     ServerError             the server failed
 """
 
+import re
 from collections.abc import Iterable
 
 
@@ -54,6 +55,9 @@ class ServerError(LLMError):
     """The server failed."""
 
 
+_REASON_CHARACTERS = 300
+_UNKNOWN = re.compile("LDS resource [^ ]+: does not exist|could not find VirtualHost")
+
 _KINDS: dict[str, type[LLMError]] = {
     "INVALID_ARGUMENT": InvalidRequestError,
     "OUT_OF_RANGE": InvalidRequestError,
@@ -85,6 +89,22 @@ def error_of(
     return _KINDS.get(code, LLMError)(code, details or "", after)
 
 
-def unreachable(target: str) -> UnavailableError:
-    """The error for a deadline that passed without a connection."""
-    return UnavailableError("UNAVAILABLE", f"No connection to {target} in time")
+def unreachable(name: str, why: str = "") -> UnavailableError:
+    """The error for a deadline that passed without a connection; `why` is what gRPC said last."""
+    reason = f": {why[:_REASON_CHARACTERS]}" if why else ""
+    return UnavailableError("UNAVAILABLE", f"No connection to {name} in time{reason}")
+
+
+def unknown(name: str) -> ModelNotFoundError:
+    """The error for a name, as NAME.NAMESPACE, that the control plane has nothing for."""
+    return ModelNotFoundError(
+        "NOT_FOUND", f"No LLMDeployment {name}: the control plane knows none of that name"
+    )
+
+
+def is_unknown(details: str) -> bool:
+    """Whether gRPC says by this that the control plane has no such name.
+
+    A listener that is gone or was never sent (for 15 s), or a route without anything for the name.
+    """
+    return _UNKNOWN.search(details) is not None

@@ -1,17 +1,21 @@
 """The same client for programs without an event loop.
 
-with connect_sync("demo.team.svc:50051") as client:
+with connect_sync("demo", namespace="team") as client:
     print(client.chat("What is the capital of Norway?").text)
 """
 
+import os
 from collections.abc import Generator, Iterable
+from time import monotonic
 from types import TracebackType
-from typing import Self, cast
+from typing import Any, Self, cast
 
 import grpc
 
-from llm_client.client import DEFAULT_TIMEOUT_SECONDS
-from llm_client.errors import LLMError, error_of, unreachable
+from llm_client.address import address_of, places_of
+from llm_client.bootstrap import settle
+from llm_client.client import DEFAULT_TIMEOUT_SECONDS, Metadata
+from llm_client.prefix import HEADER, hash_key, prefix_key
 from llm_client.request import (
     DEFAULT,
     Conversation,
@@ -21,41 +25,36 @@ from llm_client.request import (
     prompt_request,
 )
 from llm_client.results import Answer, Chunk, ModelInfo, answer_of, chunk_of, model_info_of
-from llm_client.transport import CHANNEL_OPTIONS, CONNECTING, deadline, is_past
+from llm_client.sync_lines import SyncDirect, SyncLine, SyncLines, SyncModelLines, sync_opener
+from llm_client.transport import deadline, left
+from llm_client.tries import Failure, Tries
 from llm_client.v1 import inference_pb2 as pb
-from llm_client.v1 import inference_pb2_grpc
+from llm_client.ways import PACE, Way
 
 
 def connect_sync(
     target: str,
     *,
+    namespace: str | None = None,
+    port: int | None = None,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     credentials: grpc.ChannelCredentials | None = None,
 ) -> "SyncClient":
-    """Makes a client; connecting happens with the first call, and again whenever it has to.
-
-    Args:
-        target: HOST:PORT or any name gRPC resolves.
-        timeout: seconds that a call may take unless it says otherwise, connecting included.
-        credentials: for TLS; none speaks plain text.
-    """
-    if credentials is None:
-        channel = grpc.insecure_channel(target, CHANNEL_OPTIONS)
-    else:
-        channel = grpc.secure_channel(target, credentials, CHANNEL_OPTIONS)
-    return SyncClient(channel, target, timeout)
+    """Makes a client; arguments, ways and errors are those of `connect`."""
+    model, open_ = address_of(target, namespace, port), sync_opener(credentials)
+    if model is None:
+        return SyncClient(SyncDirect(open_(target, Way.DIRECT), target), timeout)
+    places = places_of(model, settle(os.environ))
+    return SyncClient(SyncModelLines(str(model), places, open_), timeout)
 
 
 class SyncClient:
-    """Calls over one channel, from any thread. Use it as a context manager, or `close` it."""
+    """Calls to one place, from any thread. Use it as a context manager, or `close` it."""
 
-    def __init__(self, channel: grpc.Channel, target: str, timeout: float) -> None:
-        self._channel = channel
-        self._target = target
+    def __init__(self, lines: SyncLines, timeout: float) -> None:
+        self._lines = lines
         self._timeout = timeout
-        self._stub = inference_pb2_grpc.InferenceStub(channel)
-        self._is_connecting = True
-        channel.subscribe(self._note)
+        self._key = hash_key(os.environ)
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +69,7 @@ class SyncClient:
 
     def close(self) -> None:
         """Ends all calls and the connection."""
-        self._channel.close()
+        self._lines.close()
 
     def generate(
         self, prompt: Prompt, options: Options = DEFAULT, *, timeout: float | None = None
@@ -106,46 +105,67 @@ class SyncClient:
 
     def model_info(self, *, timeout: float | None = None) -> ModelInfo:
         """Asks which model this is. Raises LLMError."""
-        seconds, ends = deadline(timeout or self._timeout)
-        try:
-            message = self._stub.GetModelInfo(
-                pb.GetModelInfoRequest(), timeout=seconds, wait_for_ready=True
-            )
-        except grpc.RpcError as error:
-            raise self._error(error, ends) from None
-        return model_info_of(message)
+        return model_info_of(self._call("GetModelInfo", pb.GetModelInfoRequest(), timeout))
 
     def _unary(self, request: pb.GenerateRequest, timeout: float | None) -> Answer:
-        seconds, ends = deadline(timeout or self._timeout)
-        try:
-            message = self._stub.Generate(request, timeout=seconds, wait_for_ready=True)
-        except grpc.RpcError as error:
-            raise self._error(error, ends) from None
-        return answer_of(message)
+        return answer_of(self._call("Generate", request, timeout, self._metadata(request)))
+
+    def _call(
+        self, method: str, request: Any, timeout: float | None, metadata: Metadata = ()
+    ) -> Any:
+        tries = self._tries(timeout)
+        while True:
+            with self._lines.line(tries.ends) as line:
+                call = getattr(line.stub, method)
+                try:
+                    return call(
+                        request,
+                        timeout=left(tries.ends),
+                        wait_for_ready=line.waits,
+                        metadata=metadata,
+                    )
+                except grpc.RpcError as error:
+                    self._bear(error, tries, line)
 
     def _stream(
         self, request: pb.GenerateRequest, timeout: float | None
     ) -> Generator[Chunk, None, None]:
-        seconds, ends = deadline(timeout or self._timeout)
-        call = self._stub.GenerateStream(request, timeout=seconds, wait_for_ready=True)
+        tries = self._tries(timeout)
+        metadata = self._metadata(request)
         has_begun = False
-        try:
-            for message in call:
-                has_begun = True
-                yield chunk_of(message)
-        except grpc.RpcError as error:
-            raise self._error(error, ends, has_begun=has_begun) from None
-        finally:
-            call.cancel()  # type: ignore[no-untyped-call]
+        while True:
+            with self._lines.line(tries.ends) as line:
+                call = line.stub.GenerateStream(
+                    request,
+                    timeout=left(tries.ends),
+                    wait_for_ready=line.waits,
+                    metadata=metadata,
+                )
+                try:
+                    for message in call:
+                        has_begun = True
+                        yield chunk_of(message)
+                    return
+                except grpc.RpcError as error:
+                    self._bear(error, tries, line, has_begun=has_begun)
+                finally:
+                    call.cancel()  # type: ignore[no-untyped-call]
 
-    def _note(self, state: grpc.ChannelConnectivity) -> None:
-        self._is_connecting = state in CONNECTING
+    def _tries(self, timeout: float | None) -> Tries:
+        return Tries(self._lines.name, deadline(timeout or self._timeout))
 
-    def _error(self, error: grpc.RpcError, ends: float, *, has_begun: bool = False) -> LLMError:
-        """The error to raise; a deadline while still connecting is an address nobody answers at."""
+    def _metadata(self, request: pb.GenerateRequest) -> Metadata:
+        return ((HEADER, prefix_key(request, self._key)),)
+
+    def _bear(
+        self, error: grpc.RpcError, tries: Tries, line: SyncLine, *, has_begun: bool = False
+    ) -> None:
+        """Returns when it is time for another try; else raises the caller's error."""
         call = cast(grpc.Call, error)
-        is_late = call.code() is grpc.StatusCode.DEADLINE_EXCEEDED
-        if is_late and not has_begun and self._is_connecting:
-            return unreachable(self._target)
         trailing = cast(Iterable[tuple[str, str | bytes]], call.trailing_metadata() or ())
-        return error_of(call.code().name, call.details(), trailing, is_over=is_past(ends))
+        code, details = call.code().name, call.details() or ""
+        failure = Failure(code, details, trailing, is_down=line.is_down(), has_begun=has_begun)
+        verdict = tries.verdict(failure, monotonic(), waits=line.waits)
+        if verdict is not None:
+            raise verdict from None
+        line.changes(min(PACE.down, left(tries.ends)))

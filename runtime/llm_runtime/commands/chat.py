@@ -34,7 +34,7 @@ class _Talk:
 def command(
     target: str, prompt: str | None, system: str | None, timeout: float, **options: object
 ) -> None:
-    """Talk to the model served at TARGET (HOST:PORT)."""
+    """Talk to the model served at TARGET: HOST:PORT, or an LLMDeployment of the pod's namespace."""
     talk = _Talk(target, system, Options(**options), timeout)  # type: ignore[arg-type]
     try:
         asyncio.run(_ask_once(talk, prompt) if prompt is not None else _converse(talk))

@@ -10,6 +10,8 @@ import grpc.aio
 import pytest
 
 from llm_client import Client, OverloadedError, TimedOutError, UnavailableError, connect
+from llm_client.lines import Direct
+from llm_client.transport import CHANNEL_OPTIONS
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 
@@ -175,11 +177,12 @@ async def test_a_deadline_of_a_running_answer_is_no_missing_connection_after_a_g
     inference_pb2_grpc.add_InferenceServicer_to_server(servicer, server)
     port = server.add_insecure_port("127.0.0.1:0")
     await server.start()
-    async with connect(f"127.0.0.1:{port}", timeout=2) as client:
+    channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}", CHANNEL_OPTIONS)
+    async with Client(Direct(channel, "pod"), timeout=2) as client:
         running = asyncio.create_task(ask_for(client))
         await servicer.called.wait()
         stopping = asyncio.create_task(server.stop(30))  # GOAWAY at once, the call may go on
-        await client._channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
         with pytest.raises(TimedOutError):
             await running
     await stopping

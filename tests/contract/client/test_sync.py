@@ -11,10 +11,13 @@ import pytest
 from llm_client import (
     FinishReason,
     OverloadedError,
+    SyncClient,
     TimedOutError,
     UnavailableError,
     connect_sync,
 )
+from llm_client.sync_lines import SyncDirect
+from llm_client.transport import CHANNEL_OPTIONS
 from llm_client.v1 import inference_pb2 as pb
 from llm_client.v1 import inference_pb2_grpc
 
@@ -116,10 +119,11 @@ def test_a_deadline_of_a_running_answer_is_no_missing_connection_after_a_goaway(
         seen.append(state)
 
     seen: list[grpc.ChannelConnectivity] = []
-    with connect_sync(target, timeout=2) as client:
+    channel = grpc.insecure_channel(target, CHANNEL_OPTIONS)
+    with SyncClient(SyncDirect(channel, "pod"), timeout=2) as client:
         stream = client.stream("forever")
         assert next(stream).text == "forever"
-        client._channel.subscribe(note)
+        channel.subscribe(note)
         server.stop(30)  # GOAWAY at once, the call may go on
         assert lost.wait(10)
         with pytest.raises(TimedOutError):
