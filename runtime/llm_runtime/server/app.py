@@ -15,8 +15,11 @@ from llm_runtime.server.exposition import serve_metrics
 from llm_runtime.server.health import Health
 from llm_runtime.server.lifecycle import EngineDied, Loaded, Terminate
 from llm_runtime.server.load_feed import LoadFeed
+from llm_runtime.server.load_report import load_report
+from llm_runtime.server.load_stream import LoadStream
 from llm_runtime.server.model import ServedModel
-from llm_runtime.server.ports import Connections, DataPort, open_control
+from llm_runtime.server.places import Room
+from llm_runtime.server.ports import Connections, DataPort, Spoken, open_control
 from llm_runtime.server.runner import Actions, Runner
 from llm_runtime.server.service import InferenceService, ServiceParts
 from llm_runtime.settings import ServeSettings
@@ -27,9 +30,11 @@ log = logging.getLogger(__name__)
 _HEARTBEAT_SECONDS = 1.0
 # After the limit of a drain, and when the engine has died, last messages get this long.
 _FLUSH_SECONDS = 5.0
-# Calls of the data port beyond those that run or wait: health checks and watches, reflection, and
-# requests that are being read or refused. More would only fill the memory.
+# Calls of the data port beyond those that run or wait: health checks, reflection, and requests that
+# are being read or refused. More would only fill the memory.
 _SPARE_CALLS = 128
+# Load reports and health watches: one of each for 500 clients. A stream takes 28 KiB.
+_LISTENERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,13 +70,13 @@ class App:
                 longest_seconds=settings.request_timeout_seconds,
             )
         )
-        connections = Connections(
-            settings.max_connection_age_seconds,
-            settings.request_timeout_seconds,
-            self._bounds.slots + self._bounds.max_queue + _SPARE_CALLS,
+        report = LoadStream(lambda: load_report(engine.load, engine.config.shape))
+        self._data = DataPort(
+            Spoken(service, self._health, report),
+            Connections(settings.max_connection_age_seconds, settings.request_timeout_seconds),
+            Room(_LISTENERS, self._bounds.slots + self._bounds.max_queue + _SPARE_CALLS),
+            f"{settings.host}:{settings.data_port}",
         )
-        address = f"{settings.host}:{settings.data_port}"
-        self._data = DataPort(service, self._health, connections, address)
         self._feed = LoadFeed(lambda: load_message(engine, self.runner.phase), engine.news)
         self._stack = AsyncExitStack()
         self.runner: Runner

@@ -5,6 +5,7 @@ import itertools
 import logging
 import time
 from collections.abc import Awaitable, Callable, Container
+from contextlib import nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -13,7 +14,7 @@ from google.protobuf.message import Message
 
 from llm_runtime.server.calls import Calls
 from llm_runtime.server.refusal import RefusedError
-from llm_runtime.server.rpc import AsyncInterceptor, Context, Handler
+from llm_runtime.server.rpc import AsyncInterceptor, Context, Handler, Trailers
 
 log = logging.getLogger(__name__)
 
@@ -30,11 +31,23 @@ class CallInterceptor(AsyncInterceptor):
     garbage collector when its call is cancelled, and its slot with it.
     """
 
-    def __init__(self, longest_seconds: float, endless: Container[str] = ()) -> None:
-        """Cuts calls after so many seconds, but for the endless methods, which end themselves."""
+    def __init__(
+        self,
+        longest_seconds: float,
+        endless: Container[str] = (),
+        trailers: Callable[[], Trailers] = tuple,
+    ) -> None:
+        """What holds for which calls.
+
+        Args:
+            longest_seconds: calls are cut then.
+            endless: methods that are not, and that the end of a server does not wait for.
+            trailers: what the status of a call brings along, however the call ends.
+        """
         self.calls = Calls()
         self._longest = longest_seconds
         self._endless = endless
+        self._trailers = trailers
         self._numbers = itertools.count(1)
         self._started = int(time.time())
 
@@ -64,15 +77,18 @@ class CallInterceptor(AsyncInterceptor):
         )
 
     def _guard(self, method: str, behaviour: Behaviour) -> Behaviour:
-        longest = None if method in self._endless else self._longest
+        is_endless = method in self._endless
+        longest = None if is_endless else self._longest
 
         async def guarded(request: Message, context: Context) -> Any:
             name = f"{self._started:x}-{next(self._numbers)}"
             call_id.set(name)
             try:
-                with self.calls:
+                with nullcontext() if is_endless else self.calls:
                     async with asyncio.timeout(longest):
-                        return await behaviour(request, context)
+                        answer = await behaviour(request, context)
+                context.set_trailing_metadata(self._trailers())
+                return answer
             except RefusedError as error:
                 refused = error
             except grpc.aio.BaseError:
@@ -93,13 +109,13 @@ class CallInterceptor(AsyncInterceptor):
             # MiB at worst, must not wait there, or in the traceback, until the collector comes by.
             del request
             refused.__traceback__ = None
-            trailing = _hint(refused)
-            await context.abort(refused.code, refused.message, trailing)
+            trailers = _hint(refused) + self._trailers()
+            await context.abort(refused.code, refused.message, trailers)
 
         return guarded
 
 
-def _hint(refused: RefusedError) -> tuple[tuple[str, str], ...]:
+def _hint(refused: RefusedError) -> Trailers:
     if refused.retry_after_ms is None:
         return ()
     # gRPC clients with a retry policy obey the first one, people and other clients read the second.

@@ -9,12 +9,15 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from llm_client.v1 import control_pb2, control_pb2_grpc, inference_pb2, inference_pb2_grpc
+from llm_runtime.server import load_stream
 from llm_runtime.server.auth import AsyncAuthInterceptor, TokenVerifier
 from llm_runtime.server.calls import Calls
 from llm_runtime.server.control import ControlService
 from llm_runtime.server.health import Health
 from llm_runtime.server.interceptors import CallInterceptor
 from llm_runtime.server.load_feed import LONGEST_STREAM_SECONDS
+from llm_runtime.server.load_stream import LoadStream
+from llm_runtime.server.places import PlacesInterceptor, Room
 from llm_runtime.server.service import InferenceService
 
 log = logging.getLogger(__name__)
@@ -30,16 +33,19 @@ _WATCH_LOAD = f"/{control_pb2.DESCRIPTOR.services_by_name['Control'].full_name}/
 
 @dataclass(frozen=True, slots=True)
 class Connections:
-    """How long connections and calls may last, in seconds, and how many calls there may be.
-
-    Attributes:
-        most_calls: at the same time, of whatever kind; more are refused before their message is
-            read. None for no bound.
-    """
+    """How long connections and calls may last, in seconds."""
 
     age: float
     longest_call: float
-    most_calls: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """The services of the data port."""
+
+    inference: InferenceService
+    health: Health
+    load: LoadStream
 
 
 def options(connections: Connections) -> list[tuple[str, int]]:
@@ -67,28 +73,28 @@ def options(connections: Connections) -> list[tuple[str, int]]:
 class DataPort:
     """Opens and closes servers for inference, a new one each time."""
 
-    def __init__(
-        self, service: InferenceService, health_: Health, connections: Connections, address: str
-    ) -> None:
-        self._service = service
-        self._health = health_
+    def __init__(self, spoken: Spoken, connections: Connections, room: Room, address: str) -> None:
+        self._spoken = spoken
         self._connections = connections
+        self._room = room
         self._host, _, port = address.rpartition(":")
         self.port = int(port)
         self._open: tuple[grpc.aio.Server, Calls] | None = None
 
     async def open(self) -> None:
         """Starts listening. Raises RuntimeError when the port is taken."""
-        interceptor = CallInterceptor(self._connections.longest_call)
+        trailers = self._spoken.load.trailers
+        calls = CallInterceptor(self._connections.longest_call, {load_stream.METHOD}, trailers)
         server = grpc.aio.server(
-            interceptors=[interceptor],
+            interceptors=[PlacesInterceptor(self._room, trailers), calls],
             options=options(self._connections),
-            maximum_concurrent_rpcs=self._connections.most_calls,
         )
-        inference_pb2_grpc.add_InferenceServicer_to_server(self._service, server)
-        health_pb2_grpc.add_HealthServicer_to_server(self._health.data, server)
-        _reflect(server, inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name)
-        self._open = server, interceptor.calls  # from here on `close` is responsible
+        inference_pb2_grpc.add_InferenceServicer_to_server(self._spoken.inference, server)
+        health_pb2_grpc.add_HealthServicer_to_server(self._spoken.health.data, server)
+        self._spoken.load.add_to(server)
+        inference = inference_pb2.DESCRIPTOR.services_by_name["Inference"].full_name
+        _reflect(server, inference, load_stream.SERVICE)
+        self._open = server, calls.calls  # from here on `close` is responsible
         self.port = server.add_insecure_port(f"{self._host}:{self.port}")
         await server.start()
         log.info("Opened the data port", extra={"port": self.port})
@@ -130,16 +136,17 @@ async def open_control(
     return ControlPort(server, port)
 
 
-def _reflect(server: grpc.aio.Server, service: str) -> None:
+def _reflect(server: grpc.aio.Server, *services: str) -> None:
     reflection.enable_server_reflection(
-        (service, health.SERVICE_NAME, reflection.SERVICE_NAME), server
+        (*services, health.SERVICE_NAME, reflection.SERVICE_NAME), server
     )
 
 
 async def _stop(server: grpc.aio.Server, calls: Calls, seconds: float) -> None:
     """Refuses new calls, waits at most so many seconds for the running ones, and ends the rest.
 
-    The rest are health watches and reflection, which last as long as their clients like.
+    The rest are load reports, health watches and reflection, which last as long as their clients
+    like.
     """
     stopped = asyncio.create_task(server.stop(seconds))
     while not stopped.done():

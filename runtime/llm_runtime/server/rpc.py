@@ -1,4 +1,4 @@
-"""Names for grpc's generic types, which exist only in its stubs."""
+"""Names for grpc's types: the generic ones exist only in its stubs."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,3 +15,6 @@ else:
     Interceptor = grpc.ServerInterceptor
     Handler = grpc.RpcMethodHandler
     Context = grpc.aio.ServicerContext
+
+Trailers = tuple[tuple[str, str | bytes], ...]
+"""Metadata that goes with the status of a call."""

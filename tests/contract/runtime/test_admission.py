@@ -1,13 +1,16 @@
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from llm_client import Options, OverloadedError, connect
 from support.runtime_pod import running_pod
 
+Talk = grpc.aio.StreamStreamCall[Any, Any]
 SHORT = Options(max_new_tokens=5, ignore_eos=True)
 
 
@@ -82,6 +85,14 @@ async def test_a_full_queue_refuses_before_the_prompt_is_tokenised(
         await running
 
 
+async def reflection(channel: grpc.aio.Channel) -> Talk:
+    """A call that lasts until it is cancelled."""
+    talk: Talk = reflection_pb2_grpc.ServerReflectionStub(channel).ServerReflectionInfo()
+    await talk.write(reflection_pb2.ServerReflectionRequest(list_services=""))
+    await talk.read()
+    return talk
+
+
 async def test_the_data_port_bounds_its_calls_and_leaves_room_for_health(
     artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,14 +109,17 @@ async def test_the_data_port_bounds_its_calls_and_leaves_room_for_health(
         served = [asyncio.create_task(client.generate(f"q{index}", SHORT)) for index in range(2)]
         await pod.until_load(lambda load: load.running + load.waiting == 2)
         assert (await health.Check(anything)).status == serving, "a full queue is healthy"
-        watches = [health.Watch(anything) for _ in range(3)]
+        watches = [health.Watch(anything) for _ in range(10)]
         for watch in watches:
             await watch.read()
-        with pytest.raises(OverloadedError, match="Concurrent RPC limit exceeded"):
+        talks = [await reflection(channel) for _ in range(3)]
+        with pytest.raises(OverloadedError, match="too many calls, of whatever kind"):
             await client.generate("one too many", SHORT)
+        with pytest.raises(OverloadedError, match="too many calls"):  # not: too large, so unread
+            await client.generate("x" * (2 << 20), SHORT)
         assert await pod.health("readiness") == "SERVING", "the control port has its own bounds"
         pod.gate.let_go()
         assert [(await answer).finish.output_tokens for answer in served] == [5, 5]
         assert (await health.Check(anything)).status == serving
-        for watch in watches:
-            watch.cancel()
+        for listener in (*watches, *talks):
+            listener.cancel()

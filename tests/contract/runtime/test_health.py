@@ -83,7 +83,11 @@ async def test_both_ports_can_be_explored_by_reflection(artifact: Path, operator
         running_pod(artifact, control_auth_file=operator.file) as pod,
         grpc.aio.insecure_channel(pod.target) as data,
     ):
-        assert {"llm.v1.Inference", "grpc.health.v1.Health"} <= await reflected(data, ())
+        assert await reflected(data, ()) >= {
+            "llm.v1.Inference",
+            "xds.service.orca.v3.OpenRcaService",
+            "grpc.health.v1.Health",
+        }
         control = await reflected(pod.control_channel, operator.metadata())
     assert {"llm.v1.Control", "grpc.health.v1.Health"} <= control
 
