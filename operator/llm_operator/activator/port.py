@@ -15,6 +15,7 @@ from grpc_health.v1 import health, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from llm_client.v1 import inference_pb2
+from llm_operator.activator import load_report
 from llm_operator.activator.pods import METADATA_BYTES
 from llm_operator.activator.served import Served
 from llm_operator.rpc import GenericHandler, Handler, HealthServicer
@@ -90,9 +91,9 @@ class Port:
 
     async def open(self, health_: HealthServicer) -> None:
         """Starts listening; port 0 takes any. Raises RuntimeError when the port is taken."""
-        server = grpc.aio.server(
-            handlers=[Everything(self.served)], options=self.connections.options()
-        )
+        server = grpc.aio.server(options=self.connections.options())
+        load_report.add_to(server)
+        server.add_generic_rpc_handlers((Everything(self.served),))
         health_pb2_grpc.add_HealthServicer_to_server(health_, server)
         reflection.enable_server_reflection(SPOKEN_HERE, server)
         self.number = server.add_insecure_port(f"{self.connections.host}:{self.number}")

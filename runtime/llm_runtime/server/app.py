@@ -72,7 +72,7 @@ class App:
         )
         report = LoadStream(lambda: load_report(engine.load, engine.config.shape))
         self._data = DataPort(
-            Spoken(service, self._health, report),
+            Spoken(service, self._health, report, settings.pod_name),
             Connections(settings.max_connection_age_seconds, settings.request_timeout_seconds),
             Room(_LISTENERS, self._bounds.slots + self._bounds.max_queue + _SPARE_CALLS),
             f"{settings.host}:{settings.data_port}",

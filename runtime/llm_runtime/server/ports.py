@@ -18,6 +18,7 @@ from llm_runtime.server.interceptors import CallInterceptor
 from llm_runtime.server.load_feed import LONGEST_STREAM_SECONDS
 from llm_runtime.server.load_stream import LoadStream
 from llm_runtime.server.places import PlacesInterceptor, Room
+from llm_runtime.server.rpc import Trailers
 from llm_runtime.server.service import InferenceService
 
 log = logging.getLogger(__name__)
@@ -28,6 +29,8 @@ CONTROL_CALL_SECONDS = 60.0
 CONTROL_AGE_SECONDS = 3600.0
 # Last messages and statuses are on their way for so long after the calls they belong to are over.
 GOODBYE_SECONDS = 0.5
+POD_KEY = "llm-pod"
+"""Trailing metadata: the name of the pod that has answered, for people who look where calls go."""
 _WATCH_LOAD = f"/{control_pb2.DESCRIPTOR.services_by_name['Control'].full_name}/WatchLoad"
 
 
@@ -41,11 +44,12 @@ class Connections:
 
 @dataclass(frozen=True, slots=True)
 class Spoken:
-    """The services of the data port."""
+    """The services of the data port, and the pod's name for who wonders which one answered."""
 
     inference: InferenceService
     health: Health
     load: LoadStream
+    pod: str
 
 
 def options(connections: Connections) -> list[tuple[str, int]]:
@@ -83,7 +87,7 @@ class DataPort:
 
     async def open(self) -> None:
         """Starts listening. Raises RuntimeError when the port is taken."""
-        trailers = self._spoken.load.trailers
+        trailers = self._trailers
         calls = CallInterceptor(self._connections.longest_call, {load_stream.METHOD}, trailers)
         server = grpc.aio.server(
             interceptors=[PlacesInterceptor(self._room, trailers), calls],
@@ -98,6 +102,10 @@ class DataPort:
         self.port = server.add_insecure_port(f"{self._host}:{self.port}")
         await server.start()
         log.info("Opened the data port", extra={"port": self.port})
+
+    def _trailers(self) -> Trailers:
+        """What every call ends with: how busy the pod is, and which one it was."""
+        return (*self._spoken.load.trailers(), (POD_KEY, self._spoken.pod))
 
     async def close(self, seconds: float) -> None:
         """Refuses new calls and waits until the running ones are over, at most so many seconds."""

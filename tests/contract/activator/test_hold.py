@@ -6,6 +6,8 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from xds.data.orca.v3 import orca_load_report_pb2
+from xds.service.orca.v3 import orca_pb2
 
 from llm_operator.activator.room import CALL_BYTES
 from llm_operator.activator.target import Limits
@@ -51,6 +53,23 @@ async def test_the_first_held_call_is_told_at_once_and_the_next_are_not(
     await activation.until_held(1)
 
     assert activation.alarms == 2
+    call.cancel()
+
+
+async def test_who_asks_for_load_reports_is_answered_and_wakes_nothing(
+    activation: Activation,
+) -> None:
+    """Clients that balance by load ask every endpoint that they are told of."""
+    call: Any = activation.channel().unary_stream(
+        "/xds.service.orca.v3.OpenRcaService/StreamCoreMetrics",
+        request_serializer=orca_pb2.OrcaLoadReportRequest.SerializeToString,
+        response_deserializer=orca_load_report_pb2.OrcaLoadReport.FromString,
+    )(orca_pb2.OrcaLoadReportRequest())
+    report = await asyncio.wait_for(call.read(), 10)
+    assert 0 < report.application_utilization < 1
+    assert report.rps_fractional == 100
+    assert activation.alarms == 0
+    assert not list(activation.board.holdings())
     call.cancel()
 
 

@@ -280,3 +280,13 @@ async def test_a_full_pod_that_refuses_fast_attracts_no_calls(
                 return (await outcomes(calls, request, 30))["OK"] >= 25
 
             await eventually(is_avoided)
+
+
+async def test_every_call_says_which_pod_has_answered(artifact: Path) -> None:
+    async with (
+        running_pod(artifact, pod_name="demo-7") as pod,
+        grpc.aio.insecure_channel(pod.target) as channel,
+    ):
+        call = inference_pb2_grpc.InferenceStub(channel).GetModelInfo(pb.GetModelInfoRequest())
+        await call
+        assert dict(await call.trailing_metadata())["llm-pod"] == "demo-7"
