@@ -53,9 +53,11 @@ async def ask(client: Client, number: int, tally: Tally) -> None:
         tally.errors[error.code] += 1
 
 
-async def worker(target: str, offset: int, stop: asyncio.Event, tally: Tally) -> None:
+async def worker(
+    options: argparse.Namespace, offset: int, stop: asyncio.Event, tally: Tally
+) -> None:
     """Asks one question after the other over a channel of its own."""
-    async with connect(target) as client:
+    async with connect(options.target, namespace=options.namespace) as client:
         number = offset
         while not stop.is_set():
             await ask(client, number, tally)
@@ -74,14 +76,15 @@ async def end_of_input() -> None:
 async def main() -> None:
     """Runs the workers until the input ends and prints the tally."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("target", help="HOST:PORT of the Service")
+    parser.add_argument("target", help="HOST:PORT of the Service, or the LLMDeployment's name")
+    parser.add_argument("--namespace", help="of the LLMDeployment")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--seconds", type=float, default=300)
     options = parser.parse_args()
     tally, stop = Tally(), asyncio.Event()
     async with asyncio.TaskGroup() as group:
         for offset in range(options.workers):
-            group.create_task(worker(options.target, offset, stop, tally))
+            group.create_task(worker(options, offset, stop, tally))
         try:
             async with asyncio.timeout(options.seconds):
                 await end_of_input()

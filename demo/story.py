@@ -284,12 +284,16 @@ def wait_until_gone(stage: Stage, revision: str) -> None:
 
 
 class FlowingRequests:
-    """Requests from the client's pod that flow while something else happens."""
+    """Requests from the client's pod that flow while something else happens.
 
-    def __init__(self, stage: Stage, seconds: int) -> None:
+    by_name: over xDS, as llm_client does for an LLMDeployment's name; else over the Service.
+    """
+
+    def __init__(self, stage: Stage, seconds: int, *, by_name: bool = False) -> None:
+        whom = (stage.name, "--namespace", stage.namespace) if by_name else (stage.target,)
         self._process = stage.kubectl.start(
             "exec", "-i", "-n", stage.namespace, "client", "--",
-            "python", "/scripts/flow.py", stage.target, "--seconds", str(seconds),
+            "python", "/scripts/flow.py", *whom, "--seconds", str(seconds),
         )  # fmt: skip
 
     def stop(self) -> Flow:

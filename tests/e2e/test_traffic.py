@@ -54,13 +54,14 @@ def test_the_share_is_told_in_table_status_and_events(split: story.Stage) -> Non
     assert "calls are shared: 90 % to revision" in events
 
 
+@pytest.mark.parametrize("by_name", [True, False], ids=["xDS", "Service"])
 def test_a_promoted_canary_takes_over_while_requests_flow_and_none_fails(
-    served: story.Stage,
+    served: story.Stage, by_name: bool
 ) -> None:
-    """They come over the Service, where shares are those of the pods."""
-    flow = story.FlowingRequests(served, 240)
+    """Only what comes over xDS has the share that the status says."""
+    flow = story.FlowingRequests(served, 240, by_name=by_name)
     canary.begin(served)
-    story.watch_until(served, canary.is_paused(verified=False), print, 120)
+    story.watch_until(served, canary.is_paused(verified=by_name), print, 120)
     old = pods_of(served, "stableRevision")
     canary.promote(served)
     story.watch_until(served, canary.is_complete, print, 120)
