@@ -4,29 +4,25 @@ Needs the local cluster, or an existing one as the demo; its nodes' clocks must 
 machine's, because the load generator's events and the watch's are compared.
 """
 
-import argparse
 import asyncio
 import json
 import math
 import statistics
-import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 from demo import story, target
 from demo.kubectl import CommandError
 from demo.load_pod import LoadPod, Run
-from rich.console import Console
 
-from bench import activator, cluster, fetch_rate, figures, idle_fleet, processor
+from bench import activator, cluster, fetch_rate, idle_fleet, processor
 from bench.figures import Figure
-from bench.section import replaced
+from bench.parts import Benchmark
 from bench.timeline import (
     Activation,
     ColdStart,
@@ -39,11 +35,9 @@ from bench.timeline import (
     transitions,
 )
 from bench.watcher import Watcher
-from llm_runtime.errors import ModelError
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "bench-autoscaling"
-FILE = "autoscaling"
 SLOTS, UTILIZATION, MOST_PODS = 4, 85, 4
 FEW_STREAMS, MANY_STREAMS = 1, 10
 REQUESTS, TRANSITIONS = 10_000, 20
@@ -110,67 +104,6 @@ class Bench:
 
 _CALL = ("--connections", "call", "--timeout", "120")
 """As many independent applications call: new connections find new pods at once."""
-
-
-@dataclass(slots=True)
-class Results:
-    """The parts that could not be measured; those that could are kept in build/bench/parts."""
-
-    console: Console
-    failed: list[str] = field(default_factory=list)
-
-    def add(self, name: str, part: Callable[[], Iterator[Figure]]) -> None:
-        """Measures one part; its failure does not end the others."""
-        self.console.print(f"[bold cyan]Measuring: {name}[/bold cyan]")
-        figures.keep(FILE, name, [])  # nothing old stands in for what fails now
-        try:
-            figures.keep(FILE, name, list(part()))
-        except (CommandError, TimeoutError, ModelError, processor.BusyError) as error:
-            self.console.print(f"[red]{name} could not be measured: {error}[/red]")
-            self.failed.append(name)
-
-
-def main() -> None:
-    """Measures and writes build/bench/autoscaling.json; exit code 1 where a part is missing."""
-    chosen = _arguments()
-    results = Results(Console(stderr=True))
-    for name in _named(ALONE, chosen.only):
-        results.add(name, ALONE[name])
-    if names := _named(PARTS, chosen.only):
-        with _prepared() as bench:
-            for name in names:
-                results.add(name, partial(PARTS[name], bench))
-    found = {name: figures.kept(FILE, name) for name in (*ALONE, *PARTS)}
-    measured = [figure for part in found.values() for figure in part]
-    figures.show("Autoscaling", measured, Console())
-    path = figures.write(FILE, measured)
-    Console().print(f"Written: {path.relative_to(ROOT)}")
-    missing = [name for name, part in found.items() if not part]
-    if results.failed or (missing and not chosen.only):
-        sys.exit(1)
-    if chosen.write_docs:
-        _write_docs(measured, missing)
-
-
-def _write_docs(measured: list[Figure], missing: list[str]) -> None:
-    if missing:
-        raise SystemExit(f"not written, because never measured here: {', '.join(missing)}")
-    page = ROOT / "docs" / "autoscaling.md"
-    text = figures.table("make bench-autoscaling", measured)
-    page.write_text(replaced(page.read_text(), "bench-autoscaling", text))
-
-
-def _named(parts: Mapping[str, object], only: str | None) -> list[str]:
-    return [name for name in parts if only in (None, name)]
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", choices=[*PARTS, *ALONE], help="measure one part again; the others are kept"
-    )
-    parser.add_argument("--write-docs", action="store_true", help="rewrite docs/autoscaling.md")
-    return parser.parse_args()
 
 
 @contextmanager
@@ -390,5 +323,9 @@ def _median(values: list[float]) -> float:
     return statistics.median(values)
 
 
+BENCHMARK = Benchmark(
+    name="autoscaling", about=__doc__, alone=ALONE, parts=PARTS, prepared=_prepared
+)
+
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()

@@ -3,15 +3,13 @@
 Needs the local cluster, whose nodes are this machine: pods are slowed and killed from outside.
 """
 
-import argparse
 import json
-import sys
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,16 +18,14 @@ from demo import canary, story, target
 from demo.kubectl import CommandError
 from demo.load_pod import LoadPod
 from demo.traffic import bootstrap
-from rich.console import Console
 
-from bench import control_plane, figures, pod_cgroup, processor, shares
+from bench import control_plane, pod_cgroup, processor, shares
 from bench.figures import Figure
-from bench.section import replaced
+from bench.parts import Benchmark
 from bench.shares import Bucket, Reading
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "bench-traffic"
-FILE = "traffic"
 CLIENT = ROOT / "bench" / "traffic_client.py"
 WAIT_SECONDS = 180.0
 SMALL_CPU = "300m"
@@ -125,74 +121,6 @@ def _collect(process: Any, buckets: list[Bucket]) -> None:
 
 def _quiet(_line: str) -> None:
     """Nobody watches the table."""
-
-
-@dataclass(slots=True)
-class Results:
-    """The parts that could not be measured; those that could are kept in build/bench/parts."""
-
-    console: Console
-    failed: list[str] = field(default_factory=list)
-
-    def add(self, name: str, part: Callable[[], Iterator[Figure]]) -> None:
-        """Measures one part; its failure does not end the others."""
-        self.console.print(f"[bold cyan]Measuring: {name}[/bold cyan]")
-        figures.keep(FILE, name, [])
-        try:
-            with processor.watched() as idle:
-                found = list(part())
-            found.append(_idle(name, idle))
-            figures.keep(FILE, name, found)
-        except (CommandError, TimeoutError, pod_cgroup.NotHereError) as error:
-            self.console.print(f"[red]{name} could not be measured: {error}[/red]")
-            self.failed.append(name)
-
-
-def _idle(name: str, idle: processor.Idle) -> Figure:
-    limit = processor.IDLE_LIMIT_PERCENT
-    return Figure(f"{name}: idle CPU", idle.percent, "%", limit, "higher")
-
-
-def main() -> None:
-    """Measures and writes build/bench/traffic.json; exit code 1 where a part is missing."""
-    chosen = _arguments()
-    results = Results(Console(stderr=True))
-    for name in _named(ALONE, chosen.only):
-        results.add(name, ALONE[name])
-    if names := _named(PARTS, chosen.only):
-        with _prepared() as bench:
-            for name in names:
-                results.add(name, partial(PARTS[name], bench))
-    found = {name: figures.kept(FILE, name) for name in (*ALONE, *PARTS)}
-    measured = [figure for part in found.values() for figure in part]
-    figures.show("Traffic", measured, Console())
-    Console().print(f"Written: {figures.write(FILE, measured).relative_to(ROOT)}")
-    missing = [name for name, part in found.items() if not part]
-    if results.failed or (missing and not chosen.only):
-        sys.exit(1)
-    if chosen.write_docs:
-        _write_docs(measured, missing)
-
-
-def _write_docs(measured: list[Figure], missing: list[str]) -> None:
-    if missing:
-        raise SystemExit(f"not written, because never measured here: {', '.join(missing)}")
-    page = ROOT / "docs" / "traffic.md"
-    text = figures.table("make bench-traffic", measured)
-    page.write_text(replaced(page.read_text(), "bench-traffic", text))
-
-
-def _named(parts: Mapping[str, object], only: str | None) -> list[str]:
-    return [name for name in parts if only in (None, name)]
-
-
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--only", choices=[*PARTS, *ALONE], help="measure one part again; the others are kept"
-    )
-    parser.add_argument("--write-docs", action="store_true", help="rewrite docs/traffic.md")
-    return parser.parse_args()
 
 
 @contextmanager
@@ -441,6 +369,16 @@ def leave_figures(bench: Bench) -> Iterator[Figure]:
     story.watch_until(bench.stage, story.is_scaled(3), _quiet, WAIT_SECONDS)
 
 
+def _on_an_idle_machine(
+    name: str, part: Callable[[Bench], Iterator[Figure]], bench: Bench
+) -> Iterator[Figure]:
+    """The part, and how much of the machine was idle meanwhile."""
+    with processor.watched() as idle:
+        yield from part(bench)
+    limit = processor.IDLE_LIMIT_PERCENT
+    yield Figure(f"{name}: idle CPU", idle.percent, "%", limit, "higher")
+
+
 PARTS = {
     "latency": latency_figures,
     "weights": weight_figures,
@@ -453,5 +391,13 @@ ALONE = {"control plane": control_plane.measure}
 """What needs no cluster, and is measured before there is one."""
 
 
+BENCHMARK = Benchmark(
+    name="traffic",
+    about=__doc__,
+    alone=ALONE,
+    parts={name: partial(_on_an_idle_machine, name, part) for name, part in PARTS.items()},
+    prepared=_prepared,
+)
+
 if __name__ == "__main__":
-    main()
+    BENCHMARK.main()
