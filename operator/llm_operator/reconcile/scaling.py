@@ -16,9 +16,6 @@ from llm_operator.reconcile.endpoints import endpoints
 from llm_operator.reconcile.situation import is_quota_exceeded, live_deployments
 from llm_operator.reconcile.world import Activation, World
 
-ROLLING = frozenset({"Progressing", "Paused"})
-"""Phases of a rollout in which another revision's pods are there as well."""
-
 
 @dataclass(slots=True, kw_only=True)
 class Scaling:
@@ -92,7 +89,8 @@ def standing_of(world: World, spec: LLMDeploymentSpec) -> Standing:
     return Standing(
         current=_current(world.deployment, spec),
         replicas=sum(int(d["spec"].get("replicas") or 0) for d in deployments.values()),
-        is_rolling=(world.deployment.status.get("rollout") or {}).get("phase") in ROLLING,
+        # A canary that is paused is not: that may last for days, and pods go meanwhile as ever.
+        is_rolling=(world.deployment.status.get("rollout") or {}).get("phase") == "Progressing",
         is_refused=world.is_scale_up_refused
         or any(is_quota_exceeded(deployment) for deployment in deployments.values()),
         reason=reason,

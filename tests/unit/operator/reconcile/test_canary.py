@@ -271,6 +271,17 @@ def test_a_verified_share_stays_so_while_clients_come_and_go() -> None:
     assert rollout(cluster)["weights"]["verified"] is True
 
 
+def test_a_paused_canary_lets_the_stable_revision_follow_the_replicas() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    for replicas in (2, 6):
+        cluster.edit(replicas=replicas)
+        run(cluster, 15)
+        wanted = max(1, -(-replicas * 20 // 100))
+        assert (cluster.available(old), cluster.available(new)) == (replicas, wanted)
+        assert rollout(cluster)["phase"] == "Paused"
+
+
 def test_a_deployment_at_zero_has_no_canary() -> None:
     cluster = serving(1)
     cluster.edit(replicas=0)
