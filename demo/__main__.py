@@ -21,7 +21,7 @@ NEXT = """\
   kubectl delete llmd demo -n demo      everything of it goes
 """
 LAST = """\
-  make demo-down                        the cluster goes too, without a trace
+  make demo-down                        the cluster goes too, all of it
 [dim]kubectl, helm and grpcurl on this cluster: eval "$(make -s cluster-env)"[/dim]"""
 LAST_ELSEWHERE = """\
   make demo-down                        what the demo made here goes"""
