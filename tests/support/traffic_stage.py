@@ -4,7 +4,7 @@ import asyncio
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from llm_operator.kube.store import Key
 from llm_operator.xds.board import Board
 from llm_operator.xds.discovery import Discovery
 from llm_operator.xds.resources import listener_name
-from llm_operator.xds.traffic import Endpoint, Traffic
+from llm_operator.xds.traffic import Endpoint, Policy, Share, Traffic
 from llm_operator.xds.wiring import CLIENT_OPTIONS
 
 KEY = Key("team", "qwen")
@@ -198,9 +198,32 @@ def bootstrap(port: int) -> str:
                     "server_features": ["xds_v3"],
                 }
             ],
-            "node": {"id": "test"},
+            "node": {"id": "test", "locality": {}},
         }
     )
+
+
+def alike(*pods: CountingPod, policy: Policy = Policy.ROUND_ROBIN) -> Traffic:
+    """All pods are of one revision."""
+    return Traffic(
+        key=KEY, policy=policy, endpoints={KEY.name: tuple(sorted(p.endpoint for p in pods))}
+    )
+
+
+def split(stable: CountingPod, canary: CountingPod, percent: int) -> Traffic:
+    """The canary gets so many per cent of the calls. As always, who gets none is no part of it."""
+    parts = (("aaaa", stable, 100 - percent), ("bbbb", canary, percent))
+    return Traffic(
+        key=KEY,
+        shares=tuple(Share(revision, share) for revision, _, share in parts if share),
+        endpoints={f"qwen-{name}": (pod.endpoint,) for name, pod, share in parts if share},
+    )
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(SECONDS):
+        while not await holds():  # noqa: ASYNC110  # asked by calls, which take their time
+            await asyncio.sleep(0.02)
 
 
 async def shares(call: Callable[..., Any], number: int) -> Counter[str]:

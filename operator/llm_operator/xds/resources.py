@@ -164,27 +164,38 @@ def _route(name: str, traffic: Traffic) -> route_pb2.RouteConfiguration:
     if traffic.policy is Policy.PREFIX_AFFINITY:
         header = route_components_pb2.RouteAction.HashPolicy.Header(header_name=PREFIX_HEADER)
         action.hash_policy.add(header=header)
-    route = route_components_pb2.Route(
-        match=route_components_pb2.RouteMatch(prefix=""), route=action
-    )
-    host = route_components_pb2.VirtualHost(name=name, domains=["*"], routes=[route])
+    routes = [_every_call(action)]
+    if coming := traffic.endpoints.keys() - set(traffic.called):
+        # No call gets so far: clients get ready for clusters that will be called.
+        routes.append(_every_call(_drawn(traffic.key, dict.fromkeys(sorted(coming), 1))))
+    host = route_components_pb2.VirtualHost(name=name, domains=["*"], routes=routes)
     return route_pb2.RouteConfiguration(name=name, virtual_hosts=[host])
 
 
+def _every_call(action: route_components_pb2.RouteAction) -> route_components_pb2.Route:
+    return route_components_pb2.Route(
+        match=route_components_pb2.RouteMatch(prefix=""), route=action
+    )
+
+
 def _action(traffic: Traffic) -> route_components_pb2.RouteAction:
-    """A random draw per call where there are shares."""
     key = traffic.key
     if not traffic.shares:
         return route_components_pb2.RouteAction(cluster=cluster_name(key, key.name))
-    weights = [
+    weights = {service_of(key.name, share.revision): share.percent for share in traffic.shares}
+    return _drawn(key, weights)
+
+
+def _drawn(key: Key, weights: Mapping[str, int]) -> route_components_pb2.RouteAction:
+    """A random draw for each call, with weights by Service."""
+    clusters = [
         route_components_pb2.WeightedCluster.ClusterWeight(
-            name=cluster_name(key, service_of(key.name, share.revision)),
-            weight=wrappers_pb2.UInt32Value(value=share.percent),
+            name=cluster_name(key, service), weight=wrappers_pb2.UInt32Value(value=weight)
         )
-        for share in traffic.shares
+        for service, weight in weights.items()
     ]
     return route_components_pb2.RouteAction(
-        weighted_clusters=route_components_pb2.WeightedCluster(clusters=weights)
+        weighted_clusters=route_components_pb2.WeightedCluster(clusters=clusters)
     )
 
 

@@ -4,7 +4,7 @@ Nothing here raises on what the API server may hold: what cannot be read counts 
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -55,8 +55,7 @@ class Traffic:
 
     Attributes:
         shares: in the order of the status; empty where all pods are alike.
-        endpoints: by Service, sorted. Where there are no shares, of the Service of the
-            LLMDeployment's own name; else of the Service of each revision.
+        endpoints: by Service, sorted. Of those that are called, and of those that will be.
         weights: of endpoints under `PrefixAffinity`, where one is overloaded.
     """
 
@@ -66,20 +65,20 @@ class Traffic:
     endpoints: Mapping[str, tuple[Endpoint, ...]] = field(default_factory=dict)
     weights: Mapping[Endpoint, int] = field(default_factory=dict)
 
+    @property
+    def called(self) -> tuple[str, ...]:
+        """Services that calls go to: each revision's; the LLMDeployment's own without shares."""
+        name = self.key.name
+        return tuple(service_of(name, share.revision) for share in self.shares) or (name,)
+
 
 def traffic(deployment: Json, slices: Iterable[Json]) -> Traffic:
     """Reads an LLMDeployment and the slices that carry its label."""
     metadata = deployment["metadata"]
     key = Key(metadata["namespace"], metadata["name"])
-    shares = tuple(_shares(deployment))
-    services = [service_of(key.name, share.revision) for share in shares] or [key.name]
+    told = Traffic(key=key, policy=_policy(deployment), shares=tuple(_shares(deployment)))
     found = tuple(slices)
-    return Traffic(
-        key=key,
-        policy=_policy(deployment),
-        shares=shares,
-        endpoints={service: _endpoints(found, service) for service in services},
-    )
+    return replace(told, endpoints={name: _endpoints(found, name) for name in told.called})
 
 
 def to_be_heard(found: Traffic) -> tuple[Endpoint, ...]:

@@ -1,7 +1,7 @@
 """What an unmodified gRPC client does with what the control plane tells it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
@@ -11,8 +11,17 @@ import grpc.aio
 import pytest
 
 from llm_operator.xds.resources import PREFIX_HEADER, ROUTE
-from llm_operator.xds.traffic import Health, Policy, Share, Traffic
-from support.traffic_stage import KEY, SECONDS, CountingPod, TrafficStage, shares, traffic_stage
+from llm_operator.xds.traffic import Health, Policy, Traffic
+from support.traffic_stage import (
+    KEY,
+    SECONDS,
+    TrafficStage,
+    alike,
+    shares,
+    split,
+    traffic_stage,
+    until,
+)
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -21,26 +30,6 @@ pytestmark = pytest.mark.timeout(60)
 async def stage() -> AsyncIterator[TrafficStage]:
     async with traffic_stage() as opened:
         yield opened
-
-
-def alike(*pods: CountingPod, policy: Policy = Policy.ROUND_ROBIN) -> Traffic:
-    return Traffic(
-        key=KEY, policy=policy, endpoints={KEY.name: tuple(sorted(p.endpoint for p in pods))}
-    )
-
-
-def split(stable: CountingPod, canary: CountingPod, percent: int) -> Traffic:
-    return Traffic(
-        key=KEY,
-        shares=(Share("aaaa", 100 - percent), Share("bbbb", percent)),
-        endpoints={"qwen-aaaa": (stable.endpoint,), "qwen-bbbb": (canary.endpoint,)},
-    )
-
-
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not await holds():  # noqa: ASYNC110  # asked by calls, which take their time
-            await asyncio.sleep(0.02)
 
 
 async def refused(call: Callable[..., Any], seconds: float = SECONDS) -> grpc.aio.AioRpcError:

@@ -8,7 +8,7 @@ import pytest
 
 from llm_operator.kube.store import Key
 from llm_operator.xds.board import Board
-from llm_operator.xds.patience import HOLD_SECONDS
+from llm_operator.xds.patience import HOLD_SECONDS, PREPARE_SECONDS
 from llm_operator.xds.resources import CLUSTER, ENDPOINTS, LISTENER, ROUTE, Name
 from llm_operator.xds.traffic import Endpoint, Share, Traffic
 
@@ -37,6 +37,11 @@ class Place:
             self.there[KEY] = traffic
         self.board.touched(KEY)
         await self.board.settled()
+
+    async def show_and_wait(self, traffic: Traffic) -> None:
+        """Until clients are told of other clusters than before."""
+        await self.show(traffic)
+        await asyncio.sleep(PREPARE_SECONDS + 0.1)
 
     def listen(self, *names: Name) -> None:
         self.board.listen(self.listener, (), names)
@@ -101,7 +106,7 @@ async def test_clusters_outlive_the_route_until_no_client_asks_for_them(place: P
     await place.show(SPLIT)
     old = Name(CLUSTER, "team/qwen/aaaa")
     place.listen(old, Name(ROUTE, "qwen.team"))
-    await place.show(ALIKE)
+    await place.show_and_wait(ALIKE)
     assert place.was_woken()
     assert place.has(CLUSTER) == {"team/qwen", "team/qwen/aaaa"}
     place.board.listen(place.listener, (old,), ())
@@ -112,8 +117,8 @@ async def test_a_cluster_that_comes_back_stays(place: Place) -> None:
     await place.show(SPLIT)
     old = Name(CLUSTER, "team/qwen/aaaa")
     place.listen(old)
-    await place.show(ALIKE)
-    await place.show(SPLIT)
+    await place.show_and_wait(ALIKE)
+    await place.show_and_wait(SPLIT)
     place.board.listen(place.listener, (old,), ())
     assert "team/qwen/aaaa" in place.has(CLUSTER)
 
@@ -128,10 +133,23 @@ async def test_an_empty_set_is_told_after_a_moment_without_more_news(place: Plac
     assert place.was_woken()
 
 
+async def test_clients_hear_of_clusters_before_calls_go_there(place: Place) -> None:
+    await place.show(ALIKE)
+    place.listen(Name(ROUTE, "qwen.team"))
+    await place.show(SPLIT)
+    assert place.has(CLUSTER) == {"team/qwen", "team/qwen/aaaa", "team/qwen/bbbb"}
+    assert place.board.shares(KEY) == ()
+    assert place.was_woken()
+    await asyncio.sleep(PREPARE_SECONDS + 0.1)
+    assert place.board.shares(KEY) == SPLIT.shares
+    assert place.has(CLUSTER) == {"team/qwen/aaaa", "team/qwen/bbbb"}
+    assert place.was_woken()
+
+
 async def test_shares_are_those_of_the_object(place: Place) -> None:
     await place.show(SPLIT)
     assert place.board.shares(KEY) == SPLIT.shares
     assert list(place.board.with_shares()) == [KEY]
-    await place.show(ALIKE)
+    await place.show_and_wait(ALIKE)
     assert place.board.shares(KEY) == ()
     assert list(place.board.with_shares()) == []

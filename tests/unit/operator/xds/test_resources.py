@@ -85,6 +85,14 @@ def test_revisions_with_shares_are_clusters_with_weights() -> None:
     assert found == {"team/qwen/aaaa", "team/qwen/bbbb"}
 
 
+def test_clients_get_ready_for_clusters_that_no_call_goes_to_yet() -> None:
+    coming = Traffic(key=KEY, endpoints={**ALIKE.endpoints, **SPLIT.endpoints})
+    first, second = route_of(coming).virtual_hosts[0].routes
+    assert (first.match.prefix, first.route.cluster) == ("", "team/qwen")
+    named = {cluster.name for cluster in second.route.weighted_clusters.clusters}
+    assert named == {"team/qwen/aaaa", "team/qwen/bbbb"}
+
+
 @pytest.mark.parametrize("policy", Policy)
 def test_the_last_policy_is_one_that_every_client_knows(policy: Policy) -> None:
     assert policies_of(policy)[-1] == "RoundRobin"
