@@ -102,6 +102,7 @@ _LOCAL_PATH = "github.com/rancher/local-path-provisioner"
 _GRPCURL = "github.com/fullstorydev/grpcurl"
 _HELM = "helm.sh/helm/v4"
 _METRICS = "sigs.k8s.io/metrics-server"
+_GRPC = "google.golang.org/grpc"
 
 GROUPS: tuple[Group, ...] = (
     _kubernetes(),
@@ -125,6 +126,7 @@ GROUPS: tuple[Group, ...] = (
         "k8s.io/client-go/pkg/version.gitVersion",
     ),
     _kwok(),
+    _single("xds-client", _GRPC, "."),  # no part of the cluster: tests/contract/xds runs it
 )
 
 
