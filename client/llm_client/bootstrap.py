@@ -26,7 +26,8 @@ def bootstrap(server: str) -> str:
         "channel_creds": [{"type": "insecure"}],
         "server_features": ["xds_v3"],
     }
-    return json.dumps({"xds_servers": [place], "node": {"id": NODE}})
+    node = {"id": NODE, "locality": {}}  # Node's library takes no text without a locality
+    return json.dumps({"xds_servers": [place], "node": node})
 
 
 def settle(environ: MutableMapping[str, str]) -> str:

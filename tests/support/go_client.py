@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from llm_client.bootstrap import bootstrap
 from llm_operator.kube.store import Key
 from llm_operator.xds.resources import listener_name
-from support.traffic_stage import KEY, TrafficStage, bootstrap
+from support.traffic_stage import KEY, TrafficStage
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class GoClient:
         process = await asyncio.create_subprocess_exec(
             program,
             target,
-            env={"GRPC_XDS_BOOTSTRAP_CONFIG": bootstrap(control_plane)},
+            env={"GRPC_XDS_BOOTSTRAP_CONFIG": bootstrap(f"127.0.0.1:{control_plane}")},
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
         )

@@ -1,7 +1,6 @@
 """A control plane on loopback as in its process, pods that count calls, unmodified gRPC clients."""
 
 import asyncio
-import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -15,6 +14,7 @@ from envoy.service.discovery.v3 import ads_pb2_grpc
 from xds.data.orca.v3 import orca_load_report_pb2
 from xds.service.orca.v3 import orca_pb2
 
+from llm_client.bootstrap import bootstrap
 from llm_operator.kube.store import Key
 from llm_operator.xds.board import Board
 from llm_operator.xds.discovery import Discovery
@@ -183,24 +183,8 @@ _BOOTSTRAP = "grpc.TEST_ONLY_DO_NOT_USE_IN_PROD.xds_bootstrap_config"
 
 def xds_channel(name: str, port: int, **arguments: Any) -> Any:
     """A client of the control plane at that port of loopback."""
-    options = [(_BOOTSTRAP, bootstrap(port)), *arguments.items()]
+    options = [(_BOOTSTRAP, bootstrap(f"127.0.0.1:{port}")), *arguments.items()]
     return grpc.aio.insecure_channel(f"xds:///{name}", options)
-
-
-def bootstrap(port: int) -> str:
-    """The text of GRPC_XDS_BOOTSTRAP_CONFIG."""
-    return json.dumps(
-        {
-            "xds_servers": [
-                {
-                    "server_uri": f"127.0.0.1:{port}",
-                    "channel_creds": [{"type": "insecure"}],
-                    "server_features": ["xds_v3"],
-                }
-            ],
-            "node": {"id": "test", "locality": {}},
-        }
-    )
 
 
 def alike(*pods: CountingPod, policy: Policy = Policy.ROUND_ROBIN) -> Traffic:

@@ -15,7 +15,7 @@ def test_the_text_names_the_control_plane_and_nothing_of_the_pod() -> None:
                 "server_features": ["xds_v3"],
             }
         ],
-        "node": {"id": "llm-client"},
+        "node": {"id": "llm-client", "locality": {}},
     }
 
 
