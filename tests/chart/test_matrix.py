@@ -26,10 +26,11 @@ def test_every_pod_is_restricted(matrix: list[Objects]) -> None:
         for violation in violations(pod["spec"])
     }
 
-    # These are the two that talk to the API server.
+    # These are those that talk to the API server.
     assert found == {
         ("llm-operator", "automountServiceAccountToken"),
         ("llm-operator-activator", "automountServiceAccountToken"),
+        ("llm-operator-xds", "automountServiceAccountToken"),
     }
 
 
@@ -53,9 +54,9 @@ def test_no_rule_reads_secrets_or_holds_a_wildcard(matrix: list[Objects]) -> Non
 def test_a_named_namespace_leaves_no_right_anywhere_else(helm: Helm) -> None:
     closed = {
         "rbac": {"aggregateToUserRoles": False},
-        "activator": {
-            "enabled": False
-        },  # it may ask whose a token is, which is no right on objects
+        # These two may ask whose a token is, which is no right on objects.
+        "activator": {"enabled": False},
+        "xds": {"enabled": False},
     }
     objects = helm.objects({"watchNamespaces": ["b", "a"], **closed})
 

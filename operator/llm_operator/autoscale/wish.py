@@ -33,10 +33,10 @@ LONGEST_SILENCE_SECONDS = 900.0
 RAISE_PAUSE_SECONDS = 0.5
 """Between two raises by load: while the short window's mean climbs, each look wants one more."""
 
-SKEW = 0.05
-"""By so much the short window may exceed what the pods there are should carry. Their reports are up
-to half a second apart: a request that ends at one pod while the next begins at another is counted
-at both, more often than at neither, because a pod tells what is new before what it tells again."""
+SKEW_REQUESTS = 0.5
+"""Of the short window's load, so much may not be there. Reports are up to half a second apart, and a
+request that ends at one pod while the next begins at another can be counted at both. What is just
+above a limit is followed over the stable window."""
 
 _ROUNDING = 1e-6
 """A load of exactly two pods is not one of three."""
@@ -154,10 +154,10 @@ def _upwards(view: View) -> Iterator[Wish]:
 
 
 def _sudden_need(view: View) -> int:
-    """Pods for the short window's load; none more where it is above their target by skew alone."""
-    load, current = view.sudden(), view.seen.current
-    wanted = need(load, view.carried)
-    return min(wanted, current) if need(load / (1 + SKEW), view.carried) <= current else wanted
+    """Pods for the short window's load, without what the skew of reports may have added."""
+    slots = view.load.profile.slots
+    skew = SKEW_REQUESTS / slots if slots else 0.0
+    return need(view.sudden() - skew, view.carried)
 
 
 def is_pressed(view: View) -> bool:
