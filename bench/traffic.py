@@ -22,7 +22,6 @@ from bench import control_plane, pod_cgroup, processor, shares
 from bench.figures import Figure
 from bench.parts import Benchmark
 from bench.shares import Bucket, Reading
-from llm_client.bootstrap import DEFAULT_SERVER, bootstrap
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "bench-traffic"
@@ -75,7 +74,6 @@ class Bench:
         """A client in the load generator's pod, as a process of its own."""
         process = self.stage.kubectl.start(
             "exec", "-i", "-n", self.stage.namespace, "load", "--",
-            "env", f"GRPC_XDS_BOOTSTRAP_CONFIG={bootstrap(DEFAULT_SERVER)}",
             "python", "-", *arguments,
         )  # fmt: skip
         if process.stdin:

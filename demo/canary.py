@@ -6,7 +6,6 @@ from typing import Any
 
 from demo.kubectl import CommandError
 from demo.story import Done, Stage, change_spec, deployment, is_ready, patch_spec, watch_until
-from llm_client.bootstrap import DEFAULT_SERVER, bootstrap
 
 PERCENT = 10
 CALLS = 400
@@ -60,7 +59,6 @@ def count_pods(stage: Stage, calls: int = CALLS) -> dict[str, int]:
     """Which pods answer so many calls of an unmodified gRPC client over xds:///NAME.NAMESPACE."""
     found = stage.kubectl(
         "exec", "-i", "-n", stage.namespace, "client", "--",
-        "env", f"GRPC_XDS_BOOTSTRAP_CONFIG={bootstrap(DEFAULT_SERVER)}",
         "python", "-", f"xds:///{stage.name}.{stage.namespace}", str(calls),
         stdin=_CLIENT.read_text(),
     )  # fmt: skip

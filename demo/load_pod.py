@@ -13,6 +13,7 @@ from typing import Any
 from bench.load.bundle import archive
 
 from demo.kubectl import CommandError, Kubectl
+from llm_client.bootstrap import DEFAULT_SERVER, TEXT, bootstrap
 
 NAME = "load"
 _BUNDLE = "load.pyz"
@@ -52,6 +53,7 @@ def _container(image: str) -> dict[str, Any]:
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-c", "import signal; signal.pause()"],
+        "env": [{"name": TEXT, "value": bootstrap(DEFAULT_SERVER)}],
         "resources": {
             "requests": {"cpu": "50m", "memory": "64Mi"},
             "limits": {"cpu": "500m", "memory": "256Mi"},

@@ -17,6 +17,7 @@ from typing import Any
 
 from demo.images import Images
 from demo.kubectl import CommandError, Kubectl
+from llm_client.bootstrap import DEFAULT_SERVER, bootstrap
 
 ROOT = Path(__file__).resolve().parent.parent
 SYSTEM_NAMESPACE = "llm-system"
@@ -124,7 +125,10 @@ def serve_hub(stage: Stage) -> None:
     for name in ("hub.yaml", "client.yaml"):
         text = (ROOT / "demo" / "manifests" / name).read_text()
         manifest = Template(text).substitute(
-            HUB_IMAGE=stage.images.hub, RUNTIME_IMAGE=stage.images.runtime, FLOW_SCRIPT=flow
+            HUB_IMAGE=stage.images.hub,
+            RUNTIME_IMAGE=stage.images.runtime,
+            FLOW_SCRIPT=flow,
+            XDS_BOOTSTRAP=bootstrap(DEFAULT_SERVER),
         )
         stage.kubectl.apply(manifest, "-n", stage.namespace)
     stage.kubectl(

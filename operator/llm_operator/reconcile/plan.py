@@ -258,7 +258,8 @@ def _later_looks(situation: Situation) -> Iterator[float]:
     if canary is not None and canary.seconds_left is not None:
         yield canary.seconds_left
     if canary is not None and situation.world.settings.has_xds and not canary.is_verified:
-        yield COUNT_SECONDS if canary.pause is None else PENDING_SECONDS
+        is_counting = canary.pause is None or situation.world.clients.counted is None
+        yield COUNT_SECONDS if is_counting else PENDING_SECONDS
     is_scaled = situation.spec.autoscaling is not None
     if is_scaled and any(map(pods.unschedulable_message, situation.pods_of())):
         yield CAPACITY_SECONDS
