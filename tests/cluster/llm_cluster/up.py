@@ -30,6 +30,7 @@ from llm_cluster.site import Site
 from llm_cluster.waiting import wait_until
 
 _ON_REQUEST = {"kwok", "metrics-server"}
+_FOR_TESTS_ALONE = {"gateway-api", "traefik"}
 _START_SECONDS = 90.0
 
 
@@ -61,7 +62,7 @@ def take_down(site: Site, what: str = "the old cluster") -> None:
 
 def prepare(site: Site, options: Options) -> None:
     """Builds what a start needs: programs and the images made of them."""
-    wanted = {spec.name for spec in pins.GROUPS} - _ON_REQUEST
+    wanted = {spec.name for spec in pins.GROUPS} - _ON_REQUEST - _FOR_TESTS_ALONE
     wanted |= {name for name, asked in _requested(options).items() if asked}
     build.build(site.programs, site.cache, site.progress, wanted)
     addons.image_archives(site, options)
