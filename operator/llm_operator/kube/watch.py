@@ -46,6 +46,8 @@ class Pace:
     longest_pause: float = 30.0
     refused_pause: float = 60.0
     """After a 403 or 404: only a person can heal that."""
+    absent_pause: float = 10.0
+    """Until a kind that the server does not know is asked for again; more than `steady`."""
     steady: float = 5.0
     """A stream that lived this long was fine: the next one starts without growing pauses."""
     doubts: int = 3
@@ -113,6 +115,7 @@ class Watch:
             self._version = ""
             self._tell(self.store.clear(self.what.namespace))
             self._heard(is_known=False)
+            await asyncio.sleep(self.pace.absent_pause * (1 - self.pace.draw() / 4))
 
     async def _rest(self, error: KubeError | None) -> None:
         self.beat = asyncio.get_running_loop().time()
