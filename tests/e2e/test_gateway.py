@@ -118,6 +118,21 @@ def channel(traefik: Traefik, stage: story.Stage) -> Iterator[grpc.Channel]:
         yield made
 
 
+def is_answered(connection: grpc.Channel) -> bool:
+    """Whether a call arrives: Traefik follows the pods within two seconds, not at once."""
+    try:
+        who_answers(connection)
+    except grpc.RpcError:
+        return False
+    return True
+
+
+def who_answers(connection: grpc.Channel) -> int:
+    """The revision that took a call, by its `maxQueue`."""
+    stub = inference_pb2_grpc.InferenceStub(connection)
+    return int(stub.GetModelInfo(pb.GetModelInfoRequest(), timeout=10).max_queue)
+
+
 @dataclass(slots=True)
 class Stream:
     """A stream of answers that goes on until something happens in the pod: its health."""
@@ -125,10 +140,14 @@ class Stream:
     call: Any
     since: float = field(default_factory=time.monotonic)
     heard: list[int] = field(default_factory=list)
+    end: str = ""
 
     def listen(self) -> None:
-        for answer in self.call:
-            self.heard.append(answer.status)
+        try:
+            for answer in self.call:
+                self.heard.append(answer.status)
+        except grpc.RpcError as error:
+            self.end = str(error)
 
     @property
     def age(self) -> float:
@@ -139,6 +158,7 @@ class Stream:
 def stream(traefik: Traefik, routed: story.Stage) -> Iterator[Stream]:
     """A stream through the Gateway that flows while the other tests run."""
     with channel(traefik, routed) as connection:
+        until(lambda: is_answered(connection), seconds=20, what="an answer through the Gateway")
         request = health_pb2.HealthCheckRequest(service="llm.v1.Inference")
         made = Stream(health_pb2_grpc.HealthStub(connection).Watch(request, timeout=250))
         thread = threading.Thread(target=made.listen)
@@ -149,42 +169,60 @@ def stream(traefik: Traefik, routed: story.Stage) -> Iterator[Stream]:
         thread.join(10)
 
 
-def test_calls_of_one_connection_are_shared_as_the_rollout_says(
-    traefik: Traefik, routed: story.Stage, stream: Stream
-) -> None:
-    story.patch_spec(routed, {"runtime": {"maxQueue": NEW}})
-    story.watch_until(routed, is_shared, print, 120)
-    with channel(traefik, routed) as connection:
+def shared_calls(traefik: Traefik, stage: story.Stage) -> Counter[int]:
+    """Who takes calls of one connection when the new revision has its share."""
+    story.patch_spec(stage, {"runtime": {"maxQueue": NEW}})
+    story.watch_until(stage, is_shared, print, 120)
+    with channel(traefik, stage) as connection:
+
+        def new_one_answers() -> bool:
+            return who_answers(connection) == NEW
+
+        until(new_one_answers, seconds=20, what="an answer of the new revision")
+        return Counter(who_answers(connection) for _ in range(CALLS))
+
+
+def call_at_zero(traefik: Traefik, stage: story.Stage) -> str:
+    """What the model says to a call that finds no pod."""
+    story.watch_until(stage, autoscaling.has_pods(0), print, 120)
+    _, question, _ = story.QUESTIONS[0]
+    with channel(traefik, stage) as connection:
         stub = inference_pb2_grpc.InferenceStub(connection)
-
-        def who_answers() -> int:
-            return int(stub.GetModelInfo(pb.GetModelInfoRequest(), timeout=10).max_queue)
-
-        until(lambda: who_answers() == NEW, seconds=20, what="an answer of the new revision")
-        answers = Counter(who_answers() for _ in range(CALLS))
-    assert answers.total() == CALLS == answers[OLD] + answers[NEW]
-    assert abs(100 * answers[NEW] / CALLS - SHARE) <= 2
+        return str(stub.Generate(chat_request(question, DEFAULT), timeout=120).text)
 
 
-def test_a_call_through_the_gateway_is_held_at_zero_and_answered(
-    traefik: Traefik, idle: story.Stage, routed: story.Stage
-) -> None:
-    story.watch_until(idle, autoscaling.has_pods(0), print, 120)
-    _, question, answer = story.QUESTIONS[0]
-    with channel(traefik, idle) as connection:
-        stub = inference_pb2_grpc.InferenceStub(connection)
-        assert stub.Generate(chat_request(question, DEFAULT), timeout=120).text == answer
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen while a stream flowed for longer than the proxy's time-out."""
+
+    answers: Counter[int]
+    at_zero: str
+    heard_meanwhile: list[int]
+    heard_at_last: list[int]
 
 
-def test_a_stream_outlasts_the_time_that_a_request_may_take_to_come_in(
-    routed: story.Stage, stream: Stream
-) -> None:
+@pytest.fixture(scope="module")
+def seen(traefik: Traefik, idle: story.Stage, routed: story.Stage, stream: Stream) -> Seen:
+    """Played once: the stream takes its minute, and all else fits into that."""
+    answers, at_zero = shared_calls(traefik, routed), call_at_zero(traefik, idle)
     limit = READ_TIMEOUT_SECONDS + 2
     until(lambda: stream.age > limit, seconds=limit, what="the proxy's time-out to pass")
-    serving, gone = (
-        health_pb2.HealthCheckResponse.SERVING,
-        health_pb2.HealthCheckResponse.NOT_SERVING,
-    )
-    assert stream.heard == [serving]
+    heard = list(stream.heard)
     story.patch_spec(routed, {"suspend": True})
-    until(lambda: stream.heard == [serving, gone], seconds=60, what="the end of its pod")
+    until(lambda: len(stream.heard) > 1 or bool(stream.end), seconds=60, what="the pod's last word")
+    return Seen(answers, at_zero, heard, list(stream.heard))
+
+
+def test_calls_of_one_connection_are_shared_as_the_rollout_says(seen: Seen) -> None:
+    assert seen.answers.total() == CALLS == seen.answers[OLD] + seen.answers[NEW]
+    assert abs(100 * seen.answers[NEW] / CALLS - SHARE) <= 2
+
+
+def test_a_call_through_the_gateway_is_held_at_zero_and_answered(seen: Seen) -> None:
+    assert seen.at_zero == story.QUESTIONS[0][2]
+
+
+def test_a_stream_outlasts_the_time_that_a_request_may_take_to_come_in(seen: Seen) -> None:
+    status = health_pb2.HealthCheckResponse
+    assert seen.heard_meanwhile == [status.SERVING]
+    assert seen.heard_at_last == [status.SERVING, status.NOT_SERVING]
