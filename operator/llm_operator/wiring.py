@@ -27,6 +27,7 @@ from llm_operator.kube.request import Selection
 from llm_operator.kube.resources import (
     CHILDREN,
     ENDPOINT_SLICE,
+    GRPC_ROUTE,
     HORIZONTAL_POD_AUTOSCALER,
     LLM_DEPLOYMENT,
     NODE,
@@ -130,7 +131,7 @@ def assemble(settings: Settings, api: ApiClient, plan: Planner) -> Operator:
         Terms.of(settings.lease_seconds),
     )
     client = replace(unfenced, fence=lease.fence)
-    caches, authority = Caches(), Authority(client)
+    caches, authority, roster = Caches(), Authority(client), Roster()
     queue: KeyedQueue[Key] = KeyedQueue()
     token = partial(read_token, settings.control_token_file)
     scaling = _scaling(caches, token, queue.add)
@@ -150,10 +151,13 @@ def assemble(settings: Settings, api: ApiClient, plan: Planner) -> Operator:
     loop = Loop(
         client=client,
         namespaces=namespaces,
-        watches=tuple(_watches(client, caches, sharing, queue.add, settings)),
+        watches=(
+            *_watches(client, caches, sharing, queue.add, settings),
+            *_extensions(client, caches, roster, queue.add, settings),
+        ),
         lease=lease,
         queue=queue,
-        roster=Roster(),
+        roster=roster,
         reconciler=Reconciler(observer, plan, applier),
         scaling=scaling,
         sharing=sharing,
@@ -216,6 +220,28 @@ def _watches(
     if settings.xds_enabled:
         pods = Selection(POD, settings.namespace, XDS_PODS)
         yield Watch(client, pods, caches.control_planes, lambda _: _each(touched, sharing.shared))
+
+
+def _extensions(
+    client: KubeClient,
+    caches: Caches,
+    roster: Roster,
+    touched: Callable[[Key], None],
+    settings: Settings,
+) -> Iterator[Watch]:
+    """Watches of kinds that are installed, or removed, while we run: each LLMDeployment may want
+    such a child."""
+
+    def known(kind: str, is_known: bool) -> None:
+        if is_known != (kind in caches.extensions):
+            caches.extensions.symmetric_difference_update({kind})
+            logger.info("A kind came or went", extra={"kind": kind, "known": is_known})
+            _each(touched, roster.keys())
+
+    for namespace in settings.watch_namespaces or (None,):
+        for resource in (GRPC_ROUTE,):
+            what, store = Selection(resource, namespace, OURS), caches.stores[resource.kind]
+            yield Watch(client, what, store, touched, known=partial(known, resource.kind))
 
 
 def _on_node(caches: Caches, touched: Callable[[Key], None], node: Key) -> None:

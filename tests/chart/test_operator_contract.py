@@ -8,6 +8,7 @@ from chart.rendering import Helm, Manifest, Objects
 from llm_operator.kube.resources import (
     CHILDREN,
     EVENT,
+    GRPC_ROUTE,
     HORIZONTAL_POD_AUTOSCALER,
     LEASE,
     LLM_DEPLOYMENT,
@@ -30,6 +31,7 @@ DELETED = {
     "ControllerRevision",
     "Deployment",
     "EndpointSlice",
+    "GRPCRoute",
     "Job",
     "Service",
 }  # the rest is garbage collected
@@ -107,8 +109,8 @@ def test_the_embedded_registry_is_read_and_written_by_its_two_services(defaults:
 
 
 def test_the_rights_are_the_kinds_that_the_operator_keeps_and_no_others(defaults: Objects) -> None:
-    read = (NEWS, NODE, HORIZONTAL_POD_AUTOSCALER)
-    kept = {(r.group, r.plural) for r in (*CHILDREN, LLM_DEPLOYMENT, EVENT, POD, LEASE, *read)}
+    children, read = (*CHILDREN, GRPC_ROUTE), (NEWS, NODE, HORIZONTAL_POD_AUTOSCALER)
+    kept = {(r.group, r.plural) for r in (*children, LLM_DEPLOYMENT, EVENT, POD, LEASE, *read)}
     kept |= {("authentication.k8s.io", "tokenreviews")}  # the activator's
     granted = {
         (group, resource.partition("/")[0])
@@ -118,7 +120,7 @@ def test_the_rights_are_the_kinds_that_the_operator_keeps_and_no_others(defaults
     }
 
     assert granted == kept
-    rights = {child.kind: _verbs(defaults, child) for child in CHILDREN}
+    rights = {child.kind: _verbs(defaults, child) for child in children}
     assert {kind for kind, verbs in rights.items() if verbs == WRITTEN | {"delete"}} == DELETED
     assert all(verbs == WRITTEN for kind, verbs in rights.items() if kind not in DELETED)
     assert _verbs(defaults, POD) == {"list", "watch", "patch"}

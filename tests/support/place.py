@@ -15,7 +15,15 @@ from llm_operator.kube.client import KubeClient
 from llm_operator.kube.connect import connect
 from llm_operator.kube.errors import KubeError
 from llm_operator.kube.request import MERGE, Request, Selection, create
-from llm_operator.kube.resources import BY_KIND, CHILDREN, LEASE, LLM_DEPLOYMENT, POD
+from llm_operator.kube.resources import (
+    BY_KIND,
+    CHILDREN,
+    GRPC_ROUTE,
+    LEASE,
+    LLM_DEPLOYMENT,
+    POD,
+    Resource,
+)
 from llm_operator.kube.store import DEPLOYMENT_LABEL, Key
 from support.api_server import ApiServer, running_api_server
 from support.pretend_kubelet import PretendKubelet
@@ -35,15 +43,20 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiServer]:
 
 async def _install_crd(server: ApiServer) -> None:
     client = KubeClient(await connect(str(server.kubeconfig)))
-    crd = yaml.safe_load(CRD.read_text())
-    await client.send(Request(verb="create", method="POST", path=CRDS_PATH, body=crd))
+    await install_kind(client, CRD.read_text(), LLM_DEPLOYMENT)
+    await client.aclose()
+
+
+async def install_kind(client: KubeClient, crd: str, resource: Resource) -> None:
+    """Teaches the API server the kind of a CRD (its YAML); returns when it knows it."""
+    body = yaml.safe_load(crd)
+    await client.send(Request(verb="create", method="POST", path=CRDS_PATH, body=body))
     for _ in range(200):
         try:
-            await client.list(Selection(LLM_DEPLOYMENT))
+            await client.list(Selection(resource))
             break
         except KubeError:
             await asyncio.sleep(0.1)
-    await client.aclose()
 
 
 @dataclass(slots=True)
@@ -141,6 +154,9 @@ class Place:
             for item in (await self.admin.list(selection)).items:
                 found[resource.kind, item["metadata"]["name"]] = item
         return found
+
+    async def route(self, name: str) -> dict[str, Any] | None:
+        return await self.admin.get(GRPC_ROUTE, self.namespace, name)
 
     async def pods(self) -> set[str]:
         return {

@@ -42,6 +42,10 @@ children. No Secrets, no pods beyond reading them and their deletion cost, no wi
 - apiGroups: [discovery.k8s.io]
   resources: [endpointslices]
   verbs: [get, list, watch, create, patch, delete]
+# Where the Gateway API is installed.
+- apiGroups: [gateway.networking.k8s.io]
+  resources: [grpcroutes]
+  verbs: [get, list, watch, create, patch, delete]
 # Another autoscaler of the same object is told of.
 - apiGroups: [autoscaling]
   resources: [horizontalpodautoscalers]

@@ -19,6 +19,7 @@ class ConditionType(StrEnum):
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
     AUTOSCALING_ACTIVE = "AutoscalingActive"
+    ROUTE_READY = "RouteReady"
     RUNTIME_OUTDATED = "RuntimeOutdated"
     READY = "Ready"
     RECONCILING = "Reconciling"
@@ -82,6 +83,10 @@ class Reason(StrEnum):
     CAPACITY_LIMITED = "CapacityLimited"
     ADVISORY = "Advisory"
     AUTOSCALER_CONFLICT = "AutoscalerConflict"
+    # RouteReady
+    PROGRAMMED = "Programmed"
+    CRD_NOT_INSTALLED = "CRDNotInstalled"
+    NOT_ACCEPTED = "NotAccepted"
     # RuntimeOutdated
     RENDERING_CHANGED = "RenderingChanged"
     # Ready

@@ -252,10 +252,27 @@ class ServiceSpec(_Fields):
     annotations: dict[str, str] = Field(default_factory=dict)
 
 
+class ParentRef(_Fields):
+    """A Gateway, or one listener of it; in the object's own namespace unless it says otherwise."""
+
+    name: str
+    namespace: str | None = None
+    section_name: str | None = None
+    port: int | None = Field(default=None, ge=1, le=65_535)
+
+
+class GatewaySpec(_Fields):
+    """Present: clients come in through these Gateways as well."""
+
+    parent_refs: tuple[ParentRef, ...] = Field(min_length=1)
+    hostnames: tuple[str, ...] = ()
+
+
 class RoutingSpec(_Fields):
     policy: Literal["LeastLoad", "RoundRobin", "PrefixAffinity"] = "LeastLoad"
     request_timeout_seconds: int = Field(default=600, ge=1)
     max_connection_age_seconds: int = Field(default=600, ge=1)
+    gateway: GatewaySpec | None = None
 
 
 class DisruptionSpec(_Fields):

@@ -34,8 +34,8 @@ RAISE_PAUSE_SECONDS = 0.5
 """Between two raises by load: while the short window's mean climbs, each look wants one more."""
 
 SKEW_REQUESTS = 0.5
-"""Of the short window's load, so much may not be there. Reports are up to half a second apart, and a
-request that ends at one pod while the next begins at another can be counted at both. What is just
+"""Of the short window's load, so much may not be there. Reports are up to half a second apart, and
+a request that ends at one pod while the next begins at another can be counted at both. What is just
 above a limit is followed over the stable window."""
 
 _ROUNDING = 1e-6

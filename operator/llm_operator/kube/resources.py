@@ -54,8 +54,11 @@ CHILDREN = (
     Resource("PodDisruptionBudget", "poddisruptionbudgets", "policy", "v1"),
     ENDPOINT_SLICE,
 )
-"""Kinds that a reconcile creates, repairs and deletes."""
+"""Kinds that a reconcile creates, repairs and deletes, and that every cluster has."""
+
+GRPC_ROUTE = Resource("GRPCRoute", "grpcroutes", "gateway.networking.k8s.io", "v1")
+"""A child as well, where the API server knows the kind: it may come and go while we run."""
 
 BY_KIND: Mapping[str, Resource] = MappingProxyType(
-    {r.kind: r for r in (LLM_DEPLOYMENT, LEASE, EVENT, POD, *CHILDREN)}
+    {r.kind: r for r in (LLM_DEPLOYMENT, LEASE, EVENT, POD, *CHILDREN, GRPC_ROUTE)}
 )

@@ -130,6 +130,13 @@ class Store:
             touched |= self.put(manifest)
         return touched
 
+    def clear(self, namespace: str | None = None) -> set[Key]:
+        """Nothing is left in `namespace` (anywhere when None): the kind itself is gone."""
+        covered = [key for key in self._objects if namespace in (None, key.namespace)]
+        gone = {uid for uid, where in self._deleted.items() if namespace in (None, where)}
+        self._deleted = {uid: ns for uid, ns in self._deleted.items() if uid not in gone}
+        return {owner for key in covered for owner in self._drop(key)}
+
     def _drop(self, key: Key) -> set[Key]:
         gone = self._objects.pop(key, None)
         owner = self.owner(gone) if gone is not None else None

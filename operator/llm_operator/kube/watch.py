@@ -4,7 +4,8 @@ List (paged) -> replace the store -> follow the changes from there. A stream tha
 silent is opened again from the last event seen; a version that the server has forgotten (410) means
 listing again, and so does the end of a stream by its time. Silence is noticed, because bookmarks
 come about once a minute. An error that reconnecting cannot heal is raised: the process has to end
-and be restarted, not live on blind.
+and be restarted, not live on blind. Where not every API server knows a kind, 404 is an answer like
+any other: there is nothing of it, and it is asked for again.
 """
 
 import asyncio
@@ -45,6 +46,8 @@ class Pace:
     longest_pause: float = 30.0
     refused_pause: float = 60.0
     """After a 403 or 404: only a person can heal that."""
+    absent_pause: float = 10.0
+    """Until a kind that the server does not know is asked for again; more than `steady`."""
     steady: float = 5.0
     """A stream that lived this long was fine: the next one starts without growing pauses."""
     doubts: int = 3
@@ -72,8 +75,10 @@ class Watch:
     store: Store
     touched: Callable[[Key], None]
     pace: Pace = field(default_factory=Pace)
+    known: Callable[[bool], None] | None = None
+    """For a kind that not every API server knows: is told whether this one does."""
     synced: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set once the first list is in the store."""
+    """Set once the first list is in the store, or it is known that there can be none."""
     seen: float = 0.0
     """Loop time of the server's last sign of life."""
     beat: float = 0.0
@@ -88,9 +93,7 @@ class Watch:
             self._opened = self.beat = asyncio.get_running_loop().time()
             error: KubeError | None = None
             try:
-                if not self._version:
-                    await self._list()
-                await self._follow()
+                await self._attend()
             except GoneError:
                 self._version = ""
             except WatchFailedError:
@@ -100,6 +103,19 @@ class Watch:
             except KubeError as failure:
                 error = failure
             await self._rest(error)
+
+    async def _attend(self) -> None:
+        try:
+            if not self._version:
+                await self._list()
+            await self._follow()
+        except NotFoundError:
+            if self.known is None:
+                raise
+            self._version = ""
+            self._tell(self.store.clear(self.what.namespace))
+            self._heard(is_known=False)
+            await asyncio.sleep(self.pace.absent_pause * (1 - self.pace.draw() / 4))
 
     async def _rest(self, error: KubeError | None) -> None:
         self.beat = asyncio.get_running_loop().time()
@@ -123,6 +139,12 @@ class Watch:
         listing = await self.client.list(self.what)
         self._tell(self.store.replace(listing.items, listing.resource_version, self.what.namespace))
         self._version = listing.resource_version
+        self._heard(is_known=True)
+
+    def _heard(self, *, is_known: bool) -> None:
+        """The server has said all there is, which may be that it does not know the kind."""
+        if self.known is not None:
+            self.known(is_known)
         self.synced.set()
         self._alive()
 

@@ -7,7 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from llm_operator.api.conditions import moment
-from llm_operator.kube.resources import CHILDREN, ENDPOINT_SLICE, LLM_DEPLOYMENT, POD
+from llm_operator.kube.resources import (
+    CHILDREN,
+    ENDPOINT_SLICE,
+    GRPC_ROUTE,
+    LLM_DEPLOYMENT,
+    POD,
+)
 from llm_operator.kube.store import (
     Json,
     Key,
@@ -23,7 +29,8 @@ CORDON_TAINT = "node.kubernetes.io/unschedulable"
 
 
 def _stores() -> dict[str, Store]:
-    children = {resource.kind: Store(slim=without_managed_fields) for resource in CHILDREN}
+    kinds = (*CHILDREN, GRPC_ROUTE)
+    children = {resource.kind: Store(slim=without_managed_fields) for resource in kinds}
     return {**children, POD.kind: Store(slim=pod_essentials)}
 
 
@@ -74,6 +81,8 @@ class Caches:
     activators: Store = field(default_factory=lambda: Store(slim=pod_essentials, owner=itself))
     control_planes: Store = field(default_factory=lambda: Store(slim=pod_essentials, owner=itself))
     """Pods of the xDS control plane."""
+    extensions: set[str] = field(default_factory=set)
+    """Kinds that the API server knows, of those that not every one does."""
 
     def children(self, owner: Key) -> tuple[Manifest, ...]:
         return tuple(c for kind, s in self.stores.items() if kind != POD.kind for c in s.of(owner))

@@ -12,12 +12,14 @@ from llm_operator.reconcile.situation import Situation, count, is_activator_slic
 from llm_operator.reconcile.world import Manifest, uid_of
 from llm_operator.render import labels, names
 from llm_operator.render.export_job import SETTINGS_HASH
+from llm_operator.render.grpc_route import KIND as GRPC_ROUTE
 from llm_operator.render.revision import export_settings_hash
 
 
 def deletions(situation: Situation) -> Iterator[Delete]:
     """Everything to delete, workloads before what they are made from."""
     found = chain(
+        _routes(situation),
         _deployments(situation),
         _services(situation),
         _activator_slices(situation),
@@ -54,6 +56,12 @@ def _has_ended(situation: Situation, hash8: str) -> bool:
     is_empty = not deployment["spec"].get("replicas") and not count(deployment, "replicas")
     has_pods = any(pods.is_runtime_pod(pod, hash8) for pod in situation.world.pods)
     return is_observed and is_empty and not has_pods
+
+
+def _routes(situation: Situation) -> Iterator[Manifest]:
+    """The route, once no Gateway is asked for."""
+    is_wanted = situation.spec.routing.gateway is not None
+    return iter(()) if is_wanted else situation.world.owned(GRPC_ROUTE)
 
 
 def _deployments(situation: Situation) -> Iterator[Manifest]:

@@ -21,6 +21,9 @@ _LIST_KEYS = ("name", "containerPort", "port", "uid", "mountPath", "topologyKey"
 
 _QUANTITY_FIELDS = ("limits", "requests", "sizeLimit", "divisor")
 
+_COMPLETE_LISTS = ("parentRefs", "backendRefs")
+"""Lists whose items are ours alone, whatever defaults they get: one more would get calls."""
+
 _WHOLE_FIELDS = ("selector", "podSelector", "ingress", "egress")
 """Fields that belong to one manager as a whole; the API server fills in nothing there that we do
 not say."""
@@ -66,6 +69,8 @@ def _is_object_satisfied(wanted: dict[str, Any], live: Any) -> bool:
 def _is_field_satisfied(key: str, wanted: Any, live: Any) -> bool:
     if key in _WHOLE_FIELDS:
         return bool(wanted == live)
+    if key in _COMPLETE_LISTS and len(wanted) != len(live or ()):
+        return False
     if key not in _QUANTITY_FIELDS or live is None:
         return is_satisfied(wanted, live)
     return is_satisfied(_canonical(wanted), _canonical(live))

@@ -17,7 +17,7 @@ from llm_operator.control.progress import ProgressClient
 from llm_operator.kube.client import KubeClient
 from llm_operator.kube.errors import ForbiddenError
 from llm_operator.kube.request import Selection
-from llm_operator.kube.resources import BY_KIND, LLM_DEPLOYMENT, NEWS
+from llm_operator.kube.resources import BY_KIND, GRPC_ROUTE, LLM_DEPLOYMENT, NEWS
 from llm_operator.kube.store import DEPLOYMENT_LABEL, Key
 from llm_operator.reconcile import cluster_autoscaler
 from llm_operator.reconcile.caches import Caches
@@ -73,6 +73,7 @@ class Observer:
             control_authority=ControlAuthority(*authority) if authority else None,
             rival=self.caches.rival(key),
             leaving_nodes=self.caches.leaving_nodes(),
+            knows_routes=GRPC_ROUTE.kind in self.caches.extensions,
             is_scale_up_refused=await self._is_scale_up_refused(key, pods),
         )
         return self.sharing.observe(self.scaling.observe(world))

@@ -3,7 +3,8 @@ converged one gives an empty Plan.
 
 The order of writes is fixed: what pods need first (identity, keys, network rules), then the export,
 the revision's record, Services, workloads (the new revision before the old ones), the disruption
-budget, and deletions last. A kill between any two leaves a World that leads to the same end.
+budget, the route to the Services, and deletions last. A kill between any two leaves a World that
+leads to the same end.
 """
 
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ from llm_operator.render.controller_revision import controller_revision, renumbe
 from llm_operator.render.deployment import deployment
 from llm_operator.render.disruption_budget import disruption_budget
 from llm_operator.render.export_job import Export, export_job
+from llm_operator.render.grpc_route import grpc_route
 from llm_operator.render.network_policy import export_network_policy, network_policy
 from llm_operator.render.service import headless_service, revision_service, service
 from llm_operator.render.service_account import service_account
@@ -115,6 +117,7 @@ def _wanted(situation: Situation) -> Iterator[Manifest]:
     yield disruption_budget(
         situation.world.deployment, situation.spec.disruption, is_held=_is_held(situation)
     )
+    yield from _grpc_route(situation)
 
 
 def _surroundings(situation: Situation) -> Iterator[Manifest]:
@@ -167,6 +170,16 @@ def _activator_slices(situation: Situation) -> Iterator[Manifest]:
         yield from activator_slices(
             world.deployment, autoscaling.scale_to_zero, activation, services
         )
+
+
+def _grpc_route(situation: Situation) -> Iterator[Manifest]:
+    """To Services that are there: it comes after they were made, and before one of them goes."""
+    gateway, world = situation.spec.routing.gateway, situation.world
+    if gateway is None or not world.knows_routes:
+        return
+    called = set(_serving(situation))
+    shares = {hash8: share for hash8, share in situation.shares.items() if hash8 in called}
+    yield grpc_route(world.deployment, gateway, situation.spec.service.port, shares)
 
 
 def _is_held(situation: Situation) -> bool:

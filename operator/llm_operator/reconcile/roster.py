@@ -21,6 +21,10 @@ class Roster:
     def __len__(self) -> int:
         return len(self._told)
 
+    def keys(self) -> tuple[Key, ...]:
+        """Every LLMDeployment that there is, as far as the watch has told."""
+        return tuple(self._told)
+
     def saw(self, key: Key, version: str) -> None:
         self._told[key] = version
 

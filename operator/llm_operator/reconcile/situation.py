@@ -78,12 +78,12 @@ class Situation:
     def shares(self) -> Shares:
         """Per cent of the calls by revision, as clients are to be told; empty where pods are alike.
         After a canary, and after one that was taken back, they last until the other revision has no
-        pod left that could be called."""
+        pod left that could be called; a revision without a pod that serves never gets them all."""
         if self.canary is not None:
             return self.canary.shares
         others = (pod for pod in self.pods_of() if not pods.is_runtime_pod(pod, self.hash8))
         told = told_shares(self.world.deployment.status)
-        if not (self.wanted and told and any(others)):
+        if not (self.wanted and told and any(others) and self.target_fleet.available):
             return {}
         return {**dict.fromkeys(told, 0), self.hash8: 100}
 

@@ -15,7 +15,7 @@ from llm_operator.api.conditions import (
 )
 from llm_operator.api.llmdeployment import ROLLOUT_ACTION
 from llm_operator.reconcile import export_state as exports
-from llm_operator.reconcile import pods
+from llm_operator.reconcile import pods, route_verdict
 from llm_operator.reconcile.canary import Canary
 from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.situation import Situation, count, render_template
@@ -68,6 +68,7 @@ def of_situation(situation: Situation) -> list[Condition]:
         *_available(situation),
         *_progressing(situation),
         *_autoscaling(situation),
+        *route_verdict.of_situation(situation),
         *_outdated(situation),
     ]
     ready = _ready(situation, found)

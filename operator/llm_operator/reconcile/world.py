@@ -104,6 +104,8 @@ class World:
     """Another autoscaler that writes `spec.replicas` of this object, as kind and name."""
     leaving_nodes: Mapping[str, datetime] = field(default_factory=dict)
     """Nodes that are cordoned, and since when."""
+    knows_routes: bool = False
+    """Whether the API server knows GRPCRoute: the Gateway API is installed."""
     activation: Activation | None = None
     """None where no activator is installed, or none is wanted."""
     is_scale_up_refused: bool = False

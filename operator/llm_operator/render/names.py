@@ -42,6 +42,10 @@ def activator_slice(service: str) -> str:
     return f"{service}-activator"
 
 
+def grpc_route(deployment: str) -> str:
+    return deployment
+
+
 def revision(deployment: str, hash8: str) -> str:
     """Of a revision's ControllerRevision, Deployment and Service."""
     return f"{deployment}-{hash8}"

@@ -22,7 +22,8 @@ DEFAULT_PRECISION = "fp32"
 def intent_of(deployment: LLMDeployment, spec: LLMDeploymentSpec) -> Intent:
     """Every field of the spec that reaches a runtime pod, normalised, and no other."""
     runtime, routing = _given(spec.runtime), _given(spec.routing)
-    routing.pop("policy", None)  # clients are told, pods are not
+    for field in ("policy", "gateway"):  # clients and gateways are told, pods are not
+        routing.pop(field, None)
     runtime.pop("device", None)  # always cpu here: policies refuse the rest
     if "resources" in runtime:
         runtime["resources"] = _resources(spec.runtime.resources)

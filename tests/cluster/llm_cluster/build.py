@@ -98,6 +98,8 @@ def _go_environment(cache: Path) -> dict[str, str]:
 
 def _build_binaries(go: Path, spec: pins.Group, out: Path, env: dict[str, str]) -> None:
     """One call for the whole group, so that packages and links share the processors."""
+    if not spec.binaries:
+        return
     module = pins.MODULES / spec.name
     version = pins.version_of(spec.module, (module / "go.mod").read_text())
     flags = [*pins.FLAGS, "-ldflags", pins.link_flags(spec, version), "-o", f"{out}/"]
@@ -109,9 +111,12 @@ def _build_binaries(go: Path, spec: pins.Group, out: Path, env: dict[str, str]) 
 
 
 def _copy_data(go: Path, spec: pins.Group, out: Path) -> None:
+    """Files of the group's dependency, which Go has fetched and compared with go.sum."""
     if not spec.data:
         return
+    module, env = pins.MODULES / spec.name, {"GOFLAGS": "", "GOTOOLCHAIN": "local"}
+    run([go, "mod", "download", spec.module], cwd=module, env=env, timeout=_BUILD_SECONDS)
     listing: list[str | Path] = [go, "list", "-mod=readonly", "-m", "-f", "{{.Dir}}", spec.module]
-    source = Path(run(listing, cwd=pins.MODULES / spec.name, env={"GOFLAGS": ""}).strip())
+    source = Path(run(listing, cwd=module, env=env).strip())
     for name, path in spec.data:
         shutil.copyfile(source / path, out / name)

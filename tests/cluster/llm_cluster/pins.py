@@ -97,12 +97,32 @@ def _kwok() -> Group:
     )
 
 
+def _gateway_api() -> Group:
+    """No program: the kinds that a Gateway needs, as Kubernetes is taught them."""
+    kinds = (
+        "backendtlspolicies",
+        "gatewayclasses",
+        "gateways",
+        "grpcroutes",
+        "httproutes",
+        "referencegrants",
+    )
+    folder = "config/crd/standard/gateway.networking.k8s.io_"
+    return Group(
+        name="gateway-api",
+        module="sigs.k8s.io/gateway-api",
+        binaries=(),
+        data=tuple((f"{kind}.yaml", f"{folder}{kind}.yaml") for kind in kinds),
+    )
+
+
 _DISTRIBUTION = "github.com/distribution/distribution/v3"
 _LOCAL_PATH = "github.com/rancher/local-path-provisioner"
 _GRPCURL = "github.com/fullstorydev/grpcurl"
 _HELM = "helm.sh/helm/v4"
 _METRICS = "sigs.k8s.io/metrics-server"
 _GRPC = "google.golang.org/grpc"
+_TRAEFIK = "github.com/traefik/traefik/v3"
 
 GROUPS: tuple[Group, ...] = (
     _kubernetes(),
@@ -127,6 +147,8 @@ GROUPS: tuple[Group, ...] = (
     ),
     _kwok(),
     _single("xds-client", _GRPC, "."),  # no part of the cluster: tests/contract/xds runs it
+    _gateway_api(),
+    _single("traefik", _TRAEFIK, f"{_TRAEFIK}/cmd/traefik", f"{_TRAEFIK}/pkg/version.Version"),
 )
 
 

@@ -30,8 +30,8 @@ from llm_cluster.site import Site
 from llm_cluster.waiting import wait_until
 
 _ON_REQUEST = {"kwok", "metrics-server"}
-_NO_PART = {"xds-client"}
-"""Pinned and built like a cluster's programs, for tests that need no cluster."""
+_FOR_TESTS_ALONE = {"gateway-api", "traefik", "xds-client"}
+"""Pinned and built like the cluster's programs, but no part of it."""
 _START_SECONDS = 90.0
 
 
@@ -63,7 +63,7 @@ def take_down(site: Site, what: str = "the old cluster") -> None:
 
 def prepare(site: Site, options: Options) -> None:
     """Builds what a start needs: programs and the images made of them."""
-    wanted = {spec.name for spec in pins.GROUPS} - _ON_REQUEST - _NO_PART
+    wanted = {spec.name for spec in pins.GROUPS} - _ON_REQUEST - _FOR_TESTS_ALONE
     wanted |= {name for name, asked in _requested(options).items() if asked}
     build.build(site.programs, site.cache, site.progress, wanted)
     addons.image_archives(site, options)

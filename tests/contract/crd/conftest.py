@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from llm_cluster.build import cache_folder, programs
 from support.api_server import ApiServer, running_api_server
+from support.programs import built
 
 CRD = Path(__file__).resolve().parents[3] / "crds" / "llmdeployments.yaml"
 NAMESPACE = "crd-test"
@@ -57,12 +57,14 @@ class Kubectl:
 
 @pytest.fixture(scope="session")
 def kubectl(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubectl]:
-    """kubectl on an API server that has the CRD and a namespace that enforces *restricted*."""
+    """kubectl on an API server that has the CRD, GRPCRoutes and a namespace that enforces
+    *restricted*."""
     with running_api_server(tmp_path_factory.mktemp("crd")) as server:
-        found = Kubectl(server, programs(cache_folder()).path("kubernetes", "kubectl"))
+        wanted = built("kubernetes", "gateway-api")
+        found = Kubectl(server, wanted.path("kubernetes", "kubectl"))
         found.must("apply", "-f", str(CRD))  # on the client's side, as users do
-        established = "--for=condition=Established"
-        found.must("wait", established, "crd/llmdeployments.llm-operator.dev", "--timeout=30s")
+        found.must("create", "-f", str(wanted.path("gateway-api", "grpcroutes.yaml")))
+        found.must("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         metadata = {"name": NAMESPACE, "labels": labels}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}

@@ -47,6 +47,10 @@ def canary(*steps: dict[str, Any]) -> dict[str, Any]:
     return {"model": MINIMAL, "rollout": rollout}
 
 
+def gateway(*parents: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    return {"model": MINIMAL, "routing": {"gateway": {"parentRefs": list(parents), **fields}}}
+
+
 @pytest.mark.parametrize("cron", ["0 8 * * 1-5", "*/5 0,12 1-7 * *", "59 23 31 12 7"])
 def test_a_schedule_that_can_come_is_taken(kubectl: Kubectl, cron: str) -> None:
     spec = schedule(cron=cron, timeZone="Europe/Berlin")
@@ -145,6 +149,29 @@ def test_a_schedule_that_can_come_is_taken(kubectl: Kubectl, cron: str) -> None:
             "spec.rollout.steps: only with strategy: Canary",
         ),
         ({"model": MINIMAL, "routing": {"policy": "Random"}}, 'supported values: "LeastLoad"'),
+        (
+            {"model": MINIMAL, "routing": {"gateway": {}}},
+            "spec.routing.gateway.parentRefs: Required",
+        ),
+        (gateway(), "spec.routing.gateway.parentRefs"),
+        (gateway({"namespace": "infra"}), "spec.routing.gateway.parentRefs[0].name: Required"),
+        (gateway({"name": "a", "port": 0}), "spec.routing.gateway.parentRefs[0].port"),
+        (
+            gateway({"name": "a"}, {"name": "a", "sectionName": "one"}),
+            "spec.routing.gateway.parentRefs: the same Gateway more than once needs a sectionName",
+        ),
+        (
+            gateway({"name": "a", "sectionName": "one"}, {"name": "a", "sectionName": "one"}),
+            "spec.routing.gateway.parentRefs: the same Gateway more than once needs a sectionName",
+        ),
+        (
+            gateway({"name": "a"}, hostnames=["Not a name"]),
+            "spec.routing.gateway.hostnames[0]",
+        ),
+        (
+            gateway({"name": "a"}, hostnames=["10.0.0.1"]),
+            "spec.routing.gateway.hostnames: names, no addresses",
+        ),
     ],
 )
 def test_a_bad_spec_is_refused_with_a_sentence_that_names_the_field(
@@ -182,6 +209,10 @@ def test_a_name_that_children_cannot_append_to_is_refused(kubectl: Kubectl, name
             {"setWeight": 10}, {"pause": {"durationSeconds": 60}}, {"setWeight": 10}, {"pause": {}}
         ),
         {"model": MINIMAL, "routing": {"policy": "PrefixAffinity"}},
+        gateway({"name": "a"}, {"name": "a", "namespace": "infra"}, hostnames=["*.example.com"]),
+        gateway(
+            {"name": "a", "sectionName": "one", "port": 443}, {"name": "a", "sectionName": "two"}
+        ),
     ],
 )
 def test_a_good_spec_is_taken(kubectl: Kubectl, spec: dict[str, Any]) -> None:

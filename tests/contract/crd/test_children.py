@@ -20,7 +20,7 @@ pytestmark = pytest.mark.timeout(180)
 
 KINDS = (
     "configmaps,serviceaccounts,services,controllerrevisions,deployments,jobs,"
-    "poddisruptionbudgets,networkpolicies"
+    "poddisruptionbudgets,networkpolicies,grpcroutes"
 )
 
 RICH = {
@@ -57,11 +57,24 @@ RICH = {
     },
     "service": {"annotations": {"team": "blue"}, "type": "NodePort"},
     "disruption": {"maxUnavailable": "50%"},
+    "routing": {
+        "gateway": {
+            "parentRefs": [
+                {"name": "public", "namespace": "infra", "sectionName": "grpc", "port": 443},
+                {"name": "public"},
+            ],
+            "hostnames": ["*.example.com"],
+        }
+    },
     "replicas": 2,
 }
 
 SPECS: Mapping[str, dict[str, Any]] = {
     "minimal": {"model": {"source": {"uri": "hf://llm/demo@main"}}},
+    "routed": {
+        "model": {"source": {"uri": "hf://llm/demo@main"}},
+        "routing": {"gateway": {"parentRefs": [{"name": "public"}]}},
+    },
     "rich": RICH,
     "image-volume": {
         "model": {"source": {"uri": "hf://llm/demo"}, "artifact": {"mode": "ImageVolume"}},
@@ -115,6 +128,7 @@ def read(kubectl: Kubectl, name: str) -> World:
         deployment=parse_llmdeployment(raw),
         settings=worlds.SETTINGS,
         control_authority=worlds.AUTHORITY,
+        knows_routes=True,
         children=tuple(children),
         pods=tuple(export_pod(job) for job in jobs),
     )
@@ -204,6 +218,20 @@ def test_going_back_renumbers_a_record_whose_data_never_changes(
             reconcile(kubectl, rich)
     assert numbers(kubectl, rich) == [2, 3]
     assert reconcile(kubectl, rich) == 0
+
+
+def test_a_route_is_set_back_and_goes_with_its_gateway(kubectl: Kubectl, rich: str) -> None:
+    for _ in range(2):
+        reconcile(kubectl, rich)
+    (rule,) = kubectl.must("get", "grpcroute", rich, "-o", "json").json["spec"]["rules"]
+    rule["backendRefs"].append({"name": "stranger", "port": 1})
+    drift = json.dumps({"spec": {"rules": [rule], "hostnames": []}})
+    kubectl.must("patch", "grpcroute", rich, "--type=merge", "-p", drift)
+    assert reconcile(kubectl, rich) > 0
+    assert plan(read(kubectl, rich)).writes == ()
+    edit(kubectl, rich, routing={"gateway": None})
+    assert reconcile(kubectl, rich) > 0
+    assert not kubectl("get", "grpcroute", rich).is_ok
 
 
 def test_a_drifted_child_is_set_back_under_its_uid(kubectl: Kubectl, rich: str) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 from llm_operator.kube.request import Request
 from support.api_server import ApiServer
+from support.gateway_api import GatewayApi
 from support.operator_life import eventually
 from support.operator_process import running_operator
 from support.place import Place
@@ -103,8 +104,9 @@ def rights_of(event: dict[str, Any]) -> set[Right]:
 
 
 async def test_the_chart_grants_exactly_what_is_used(
-    place: Place, server: ApiServer, tmp_path: Path
+    place: Place, gateway_api: GatewayApi, server: ApiServer, tmp_path: Path
 ) -> None:
+    await gateway_api.install()
     objects = rendered(place.namespace)
     await grant(place, objects)
     settings = {"NAMESPACE": place.namespace, "WATCH_NAMESPACES": place.namespace}
@@ -121,14 +123,18 @@ async def test_the_chart_grants_exactly_what_is_used(
 
 
 async def _all_stories(place: Place) -> None:
-    """Creation, scaling, a new revision, and another model whose predecessor leaves no record."""
-    key = await place.deploy("demo", rollout={"revisionHistoryLimit": 0})
+    """Creation, scaling, a new revision, another model whose predecessor leaves no record, and a
+    route that is made, changed and deleted."""
+    gateway = {"parentRefs": [{"name": "public"}]}
+    history = {"revisionHistoryLimit": 0}
+    key = await place.deploy("demo", rollout=history, routing={"gateway": gateway})
     await eventually(lambda: place.is_settled(key), seconds=60)
     await place.edit(key, replicas=2)
     await eventually(lambda: place.is_settled(key), seconds=60)
     await place.edit(key, replicas=1)
     await eventually(lambda: place.is_settled(key), seconds=60)
-    await place.edit(key, model={"source": {"uri": "hf://llm/other@main"}})
+    assert await place.route("demo")
+    await place.edit(key, model={"source": {"uri": "hf://llm/other@main"}}, routing=None)
 
     async def is_replaced() -> bool:
         kinds = [kind for kind, _ in await place.children()]
@@ -136,6 +142,7 @@ async def _all_stories(place: Place) -> None:
         return all(kinds.count(kind) == 1 for kind in changing) and await place.is_settled(key)
 
     await eventually(is_replaced, seconds=60)
+    assert await place.route("demo") is None
 
 
 def test_no_right_is_a_wildcard_and_none_reaches_secrets() -> None:

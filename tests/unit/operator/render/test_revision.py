@@ -99,6 +99,7 @@ def test_a_default_that_is_written_out_changes_no_hash(spec: dict[str, Any]) -> 
         {"rollout": {"maxSurge": 2, "revisionHistoryLimit": 1, "startupTimeoutSeconds": 60}},
         {"disruption": {"maxUnavailable": 2}},
         {"service": {"type": "LoadBalancer", "annotations": {"a": "b"}}},
+        {"routing": {"policy": "RoundRobin", "gateway": {"parentRefs": [{"name": "public"}]}}},
         {
             "model": {
                 "source": {"uri": "hf://llm/demo"},
