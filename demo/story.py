@@ -121,6 +121,7 @@ def install(stage: Stage) -> str:
 def serve_hub(stage: Stage) -> None:
     """Starts the demo's own hub, which holds the demo model, and the client's pod."""
     _namespace(stage, stage.namespace)
+    place = ("-n", stage.namespace)
     flow = indent((ROOT / "demo" / "flow.py").read_text(), "    ")
     for name in ("hub.yaml", "client.yaml"):
         text = (ROOT / "demo" / "manifests" / name).read_text()
@@ -130,7 +131,11 @@ def serve_hub(stage: Stage) -> None:
             FLOW_SCRIPT=flow,
             XDS_BOOTSTRAP=bootstrap(DEFAULT_SERVER),
         )
-        stage.kubectl.apply(manifest, "-n", stage.namespace)
+        try:
+            stage.kubectl.apply(manifest, *place)
+        except CommandError:  # a pod of another version of the demo: pods cannot be changed
+            stage.kubectl("delete", "pod", name.removesuffix(".yaml"), *place, "--now")
+            stage.kubectl.apply(manifest, *place)
     stage.kubectl(
         "wait",
         "-n",
