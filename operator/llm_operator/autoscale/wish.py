@@ -33,11 +33,6 @@ LONGEST_SILENCE_SECONDS = 900.0
 RAISE_PAUSE_SECONDS = 0.5
 """Between two raises by load: while the short window's mean climbs, each look wants one more."""
 
-SKEW_REQUESTS = 0.5
-"""Of the short window's load, so much may not be there. Reports are up to half a second apart, and
-a request that ends at one pod while the next begins at another can be counted at both. What is just
-above a limit is followed over the stable window."""
-
 _ROUNDING = 1e-6
 """A load of exactly two pods is not one of three."""
 
@@ -148,16 +143,9 @@ def _upwards(view: View) -> Iterator[Wish]:
         yield Wish(max(1, need(pods, view.carried)), DecisionReason.CALLS_HELD)
     yield Wish(need(view.stable(), view.carried), DecisionReason.DEMAND_ROSE)
     if view.is_in_burst or is_pressed(view):
-        yield Wish(_sudden_need(view), DecisionReason.BURST)
+        yield Wish(need(view.sudden(), view.carried), DecisionReason.BURST)
     if not view.load.is_nothing:
         yield Wish(1, DecisionReason.DEMAND_ROSE)
-
-
-def _sudden_need(view: View) -> int:
-    """Pods for the short window's load, without what the skew of reports may have added."""
-    slots = view.load.profile.slots
-    skew = SKEW_REQUESTS / slots if slots else 0.0
-    return need(view.sudden() - skew, view.carried)
 
 
 def is_pressed(view: View) -> bool:
