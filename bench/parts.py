@@ -52,7 +52,8 @@ class Benchmark(Generic[T]):
         if names := _named(self.parts, chosen.only):
             with self.prepared() as ground:
                 for name in names:
-                    results.add(name, partial(self.parts[name], ground))
+                    part = partial(self.parts[name], ground)
+                    results.add(name, partial(_with_idle_share, name, part))
         found = {name: figures.kept(self.name, name) for name in (*self.alone, *self.parts)}
         measured = [figure for part in found.values() for figure in part]
         figures.show(self.name.capitalize(), measured, Console())
@@ -82,6 +83,15 @@ class Benchmark(Generic[T]):
             "--write-docs", action="store_true", help=f"rewrite docs/{self.name}.md"
         )
         return parser.parse_args()
+
+
+def _with_idle_share(name: str, part: Part) -> Iterator[Figure]:
+    """The part, and how much of the machine was idle meanwhile: on a full one it measures the wait
+    for the CPU."""
+    with processor.watched() as idle:
+        yield from part()
+    limit = processor.IDLE_LIMIT_PERCENT
+    yield Figure(f"{name}: idle CPU", idle.percent, "%", limit, "higher")
 
 
 @dataclass(slots=True)

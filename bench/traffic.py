@@ -10,7 +10,6 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,7 @@ from demo import canary, story, target
 from demo.kubectl import CommandError
 from demo.load_pod import LoadPod
 
-from bench import control_plane, pod_cgroup, processor, shares
+from bench import control_plane, pod_cgroup, shares
 from bench.figures import Figure
 from bench.parts import Benchmark
 from bench.shares import Bucket, Reading
@@ -368,16 +367,6 @@ def leave_figures(bench: Bench) -> Iterator[Figure]:
     story.watch_until(bench.stage, story.is_scaled(3), _quiet, WAIT_SECONDS)
 
 
-def _on_an_idle_machine(
-    name: str, part: Callable[[Bench], Iterator[Figure]], bench: Bench
-) -> Iterator[Figure]:
-    """The part, and how much of the machine was idle meanwhile."""
-    with processor.watched() as idle:
-        yield from part(bench)
-    limit = processor.IDLE_LIMIT_PERCENT
-    yield Figure(f"{name}: idle CPU", idle.percent, "%", limit, "higher")
-
-
 PARTS = {
     "latency": latency_figures,
     "weights": weight_figures,
@@ -390,13 +379,7 @@ ALONE = {"control plane": control_plane.measure}
 """What needs no cluster, and is measured before there is one."""
 
 
-BENCHMARK = Benchmark(
-    name="traffic",
-    about=__doc__,
-    alone=ALONE,
-    parts={name: partial(_on_an_idle_machine, name, part) for name, part in PARTS.items()},
-    prepared=_prepared,
-)
+BENCHMARK = Benchmark(name="traffic", about=__doc__, alone=ALONE, parts=PARTS, prepared=_prepared)
 
 if __name__ == "__main__":
     BENCHMARK.main()

@@ -14,8 +14,8 @@ from random import Random
 import torch
 from card import PASS_MARK, Score, write_card
 from conversations import Message, system_message, training_conversation
-from split import Split
-from tasks import Example, Task, draw
+from held_out import held_out_examples
+from tasks import Example, Task
 from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationMixin
 from transformers import PreTrainedTokenizerFast as Tokenizer
 
@@ -39,18 +39,6 @@ def main() -> None:
     write_card(arguments.model, scores, arguments.model.with_name("training.json"))
     if any(score.alone < PASS_MARK for score in scores):
         sys.exit(f"At least one task has less than {PASS_MARK:.0f} % exact answers.")
-
-
-def held_out_examples(task: Task, count: int) -> list[Example]:
-    """Up to `count` different held-out questions; fewer where the task does not have as many."""
-    rng = Random(f"evaluate {task}")
-    found: dict[str, Example] = {}
-    for _ in range(20 * count):
-        example = draw(task, rng, Split.HELD_OUT)
-        found.setdefault(example.prompt, example)
-        if len(found) == count:
-            break
-    return list(found.values())
 
 
 def answers(

@@ -9,6 +9,10 @@ from rich.console import Console
 
 from llm_client import Client, Finish, FinishReason, LLMError, Message, Options, connect
 
+_LONGEST_SECONDS = 86_400.0
+_PATIENCE_SECONDS = 2.0
+"""After so long without a word somebody may wonder whether anything happens."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Talk:
@@ -22,6 +26,12 @@ class _Talk:
         return [Message("system", self.system)] if self.system else []
 
 
+def _positive(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if not 0 < value <= _LONGEST_SECONDS:  # click's own range lets NaN in
+        raise click.BadParameter(f"{value:g} is not between 0 and {_LONGEST_SECONDS:g} seconds")
+    return value
+
+
 @click.command(name="chat")
 @click.argument("target")
 @click.option("--prompt", help="Ask this, print the answer and end.")
@@ -30,7 +40,14 @@ class _Talk:
 @click.option("--seed", type=click.IntRange(min=0), help="The same seed gives the same answer.")
 @click.option("--temperature", type=click.FloatRange(0, 2), help="0 is greedy.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Longest answer in tokens.")
-@click.option("--timeout", type=float, default=300.0, show_default=True, help="Seconds per answer.")
+@click.option(
+    "--timeout",
+    type=float,
+    callback=_positive,
+    default=300.0,
+    show_default=True,
+    help="Seconds per answer.",
+)
 def command(
     target: str, prompt: str | None, system: str | None, timeout: float, **options: object
 ) -> None:
@@ -79,12 +96,22 @@ async def _turn(client: Client, talk: _Talk, turns: list[Message], line: str) ->
 async def _stream(client: Client, talk: _Talk, turns: list[Message]) -> str:
     """Prints the answer as it grows and returns it."""
     pieces = []
-    async for chunk in client.stream_chat(turns, talk.options):
-        click.echo(chunk.text, nl=False)
-        pieces.append(chunk.text)
-        if chunk.finish:
-            _explain(chunk.finish)
+    note = asyncio.get_running_loop().call_later(_PATIENCE_SECONDS, _say_that_it_waits, talk)
+    try:
+        async for chunk in client.stream_chat(turns, talk.options):
+            note.cancel()
+            click.echo(chunk.text, nl=False)
+            pieces.append(chunk.text)
+            if chunk.finish:
+                _explain(chunk.finish)
+    finally:
+        note.cancel()
     return "".join(pieces)
+
+
+def _say_that_it_waits(talk: _Talk) -> None:
+    """A pod may be starting, or nobody may listen there: the caller knows which is likely."""
+    click.secho(f"[waiting for {talk.target}, {talk.timeout:g} s at most]", dim=True, err=True)
 
 
 def _explain(finish: Finish) -> None:
