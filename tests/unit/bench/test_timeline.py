@@ -51,8 +51,9 @@ def test_pods_follow_the_demand_over_the_target(streams: int, pods: int) -> None
 
 
 def test_a_step_that_was_never_decided_misses_its_target() -> None:
-    (off,) = step(wishes(1, 1, 2), began=0.5, seconds=5, wanted=3)
+    off, decided = step(wishes(1, 1, 2), began=0.5, seconds=5, wanted=3)
     assert (off.value, off.met) == (1, False)
+    assert (decided.value, decided.met) == (5, False)
     right, decided = step(wishes(1, 1, 3), began=0.5, seconds=5, wanted=3)
     assert (right.met, decided.value) == (True, 1.5)
 
