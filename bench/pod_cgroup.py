@@ -15,16 +15,17 @@ class NotHereError(Exception):
 
 @contextmanager
 def slowed(uid: str, part: float) -> Iterator[None]:
-    """The pod has this part of its CPU limit during the block."""
-    quota = _quota(uid)
-    before = quota.read_text()
-    first, *rest = before.split()
-    quota.write_text(" ".join([str(int(int(first) * part)), *rest]))
+    """The pod's containers have this part of their CPU limits during the block."""
+    before = {quota: quota.read_text().strip() for quota in _quotas(uid)}
+    for quota, limit in before.items():
+        first, *rest = limit.split()
+        quota.write_text(" ".join([str(int(int(first) * part)), *rest]))
     try:
         yield
     finally:
-        if quota.exists():
-            quota.write_text(before.strip())
+        for quota, limit in before.items():
+            if quota.exists():
+                quota.write_text(limit)
 
 
 def kill_runtime(uid: str) -> None:
@@ -38,13 +39,19 @@ def kill_runtime(uid: str) -> None:
     raise NotHereError(f"no process of pod {uid} is here")
 
 
-def _quota(uid: str) -> Path:
-    """Of the pod as a whole: cpu.max, or cpu.cfs_quota_us of cgroup version 1."""
-    for folder in _folders(uid):
-        for name in ("cpu.max", "cpu.cfs_quota_us"):
-            if (folder / name).exists():
-                return folder / name
-    raise NotHereError(f"pod {uid} has no CPU limit here")
+def _quotas(uid: str) -> list[Path]:
+    """Of each container with a limit: cpu.max, or cpu.cfs_quota_us of cgroup version 1. The pod's
+    own may not be less than theirs."""
+    found = [
+        path
+        for folder in _folders(uid)
+        for name in ("cpu.max", "cpu.cfs_quota_us")
+        for path in folder.glob(f"*/{name}")
+        if path.read_text().split()[0] not in ("max", "-1")
+    ]
+    if not found:
+        raise NotHereError(f"pod {uid} has no container with a CPU limit here")
+    return found
 
 
 def _folders(uid: str) -> Iterator[Path]:
