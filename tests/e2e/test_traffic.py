@@ -12,13 +12,22 @@ SIGMAS = 4.5
 """A true share is further off once in a hundred thousand runs."""
 
 
+def serve(stage: story.Stage) -> None:
+    """The six lines with a small request: other tests' pods are on the two nodes as well, and a
+    canary's stand beside the stable ones."""
+    text = story.minimal(stage)
+    small = text.replace("limits:", "requests: {cpu: 50m, memory: 256Mi}, limits:")
+    assert small != text
+    stage.kubectl.apply(small, "-n", stage.namespace)
+    story.watch_until(stage, story.is_ready, print, 180)
+
+
 @pytest.fixture(scope="module")
 def split(cluster: story.Stage) -> Iterator[story.Stage]:
     """An LLMDeployment whose next revision gets a tenth of the calls and waits."""
     own = replace(cluster, name="t-canary")
     story.remove(own)  # a killed run may have left it
-    story.apply_minimal(own)
-    story.watch_until(own, story.is_ready, print, 180)
+    serve(own)
     canary.begin(own)
     story.watch_until(own, canary.is_paused(), print, 120)
     yield own
@@ -56,17 +65,20 @@ def test_the_share_is_told_in_table_status_and_events(split: story.Stage) -> Non
 
 @pytest.mark.parametrize("by_name", [True, False], ids=["xDS", "Service"])
 def test_a_promoted_canary_takes_over_while_requests_flow_and_none_fails(
-    served: story.Stage, by_name: bool
+    stage: story.Stage, by_name: bool
 ) -> None:
     """Only what comes over xDS has the share that the status says."""
-    flow = story.FlowingRequests(served, 240, by_name=by_name)
-    canary.begin(served)
-    story.watch_until(served, canary.is_paused(verified=by_name), print, 120)
-    old = pods_of(served, "stableRevision")
-    canary.promote(served)
-    story.watch_until(served, canary.is_complete, print, 120)
-    counts = canary.count_pods(served, 50)
-    counted = flow.stop()
+    serve(stage)
+    flow = story.FlowingRequests(stage, 240, by_name=by_name)
+    try:
+        canary.begin(stage)
+        story.watch_until(stage, canary.is_paused(verified=by_name), print, 120)
+        old = pods_of(stage, "stableRevision")
+        canary.promote(stage)
+        story.watch_until(stage, canary.is_complete, print, 120)
+        counts = canary.count_pods(stage, 50)
+    finally:
+        counted = flow.stop()
     assert not set(counts) & set(old)
     assert counted.answered > 0
     assert counted.failed == 0, counted.errors
