@@ -110,11 +110,15 @@ class Discovery(ads_pb2_grpc.AggregatedDiscoveryServiceServicer):  # type: ignor
             is_refusal = stream.subscriptions.take(_request(message))
             if is_refusal:
                 self._note_refusal(message)
-            after = stream.subscriptions.names()
+            self._subscribe(stream, stream.subscriptions.names())
+            self.acknowledged()
+
+    def _subscribe(self, stream: Stream, after: frozenset[Name]) -> None:
+        """Other names make an answer due. An acknowledgement asks for nothing."""
+        if after != stream.names:
             self.board.listen(stream.news, stream.names - after, after - stream.names)
             stream.names = after
             stream.news.set()
-            self.acknowledged()
 
     async def _tell(self, stream: Stream, context: Context) -> None:
         """Everything that is due now. What changes meanwhile rings the bell again."""

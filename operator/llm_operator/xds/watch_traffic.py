@@ -1,8 +1,7 @@
 """`Traffic.WatchTraffic`: what clients have accepted, pushed to the leader."""
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,18 +47,15 @@ class TrafficNews(control_pb2_grpc.TrafficServicer):
 def message(board: Board, streams: Iterable[Stream]) -> control_pb2.WatchTrafficResponse:
     """What goes over the wire."""
     open_streams = tuple(streams)
-    refusals = dict(_refusals(open_streams))
-    refused = Counter(key for stream in open_streams for key in _refusing(stream))
+    refusals = _refusals(open_streams)
     keys = sorted({*board.with_shares(), *refusals})
     return control_pb2.WatchTrafficResponse(
-        traffic=[
-            _traffic(board, key, open_streams, refused[key], refusals.get(key, "")) for key in keys
-        ]
+        traffic=[_traffic(board, key, open_streams, refusals.get(key, ())) for key in keys]
     )
 
 
 def _traffic(
-    board: Board, key: Key, streams: Iterable[Stream], refused: int, refusal: str
+    board: Board, key: Key, streams: Iterable[Stream], refusals: Sequence[str]
 ) -> control_pb2.ClientTraffic:
     route, version = board.route(key)
     mine = [stream for stream in streams if route in stream.names]
@@ -72,22 +68,19 @@ def _traffic(
         ],
         streams=len(mine),
         acknowledged=sum(stream.subscriptions.has_accepted(route, version) for stream in mine),
-        refused=refused,
-        refusal=refusal,
+        refused=len(refusals),
+        refusal=next(iter(refusals), ""),
     )
 
 
-def _refusals(streams: Iterable[Stream]) -> Iterator[tuple[Key, str]]:
+def _refusals(streams: Iterable[Stream]) -> Mapping[Key, Sequence[str]]:
+    """By LLMDeployment: a reason of each stream that has refused an answer about it."""
+    found: dict[Key, list[str]] = {}
     for stream in streams:
-        reason = next(iter(stream.subscriptions.refusals().values()), "")
-        if reason:
-            yield from ((key, reason) for key in _refusing(stream))
-
-
-def _refusing(stream: Stream) -> set[Key]:
-    """LLMDeployments that a refused answer was about."""
-    types = stream.subscriptions.refusals().keys()
-    return {key_of(name) for name in stream.names if name.type_url in types}
+        if refused := stream.subscriptions.refusals():
+            for key in {key_of(name) for name in stream.names if name.type_url in refused}:
+                found.setdefault(key, []).append(next(iter(refused.values())))
+    return found
 
 
 async def _within(seconds: float, event: asyncio.Event) -> None:
