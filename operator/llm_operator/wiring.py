@@ -45,15 +45,14 @@ from llm_operator.reconcile.roster import Roster
 from llm_operator.reconcile.scaling import Scaling
 from llm_operator.reconcile.sharing import Sharing
 from llm_operator.reconcile.world import OperatorSettings
-from llm_operator.render.labels import ACTIVATOR
+from llm_operator.render.labels import ACTIVATOR, OURS
 from llm_operator.settings import Settings
 from llm_operator.telemetry import health
-from llm_operator.telemetry.metrics import CONTENT_TYPE, Metrics, gauge, gauge_by
+from llm_operator.telemetry.metrics import Metrics, gauge, gauge_by
 
 logger = logging.getLogger(__name__)
 
 LEASE_NAME = "llm-operator"
-OURS = "app.kubernetes.io/managed-by=llm-operator"
 ACTIVATOR_SLICES = f"{ACTIVATOR}=true"
 ACTIVATOR_PODS = "app.kubernetes.io/name=llm-operator,app.kubernetes.io/component=activator"
 XDS_PODS = "app.kubernetes.io/name=llm-operator,app.kubernetes.io/component=xds"
@@ -95,14 +94,9 @@ class Operator:
             self._running.result()
 
     async def _serve(self) -> None:
-        probes = {
-            "/healthz": health.verdict(self.loop.what_is_stuck),
-            "/readyz": health.verdict(self.loop.what_is_missing),
-        }
-        page = {"/metrics": health.page(self.metrics.page, CONTENT_TYPE)}
-        enter = self._servers.enter_async_context
-        self.health_port = await enter(health.serve(probes, self.settings.health_port))
-        self.metrics_port = await enter(health.serve(page, self.settings.metrics_port))
+        self.health_port, self.metrics_port = await health.serve_process(
+            self._servers, self.loop, self.metrics.page, self.settings
+        )
 
     async def _wait_for_crd(self) -> None:
         """kopf looks for the CRD once, at its start: it has to be there by then."""

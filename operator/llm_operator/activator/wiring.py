@@ -26,14 +26,11 @@ from llm_operator.kube.request import Selection
 from llm_operator.kube.resources import ENDPOINT_SLICE
 from llm_operator.kube.store import Key, Store, without_managed_fields
 from llm_operator.kube.watch import Watch
+from llm_operator.render.labels import OURS
 from llm_operator.rpc import HealthServicer
 from llm_operator.telemetry import health
-from llm_operator.telemetry.metrics import CONTENT_TYPE
 
 logger = logging.getLogger(__name__)
-
-OURS = "app.kubernetes.io/managed-by=llm-operator"
-"""Kubernetes copies the labels of a Service to the slices that it keeps for it."""
 
 
 @dataclass(slots=True)
@@ -82,14 +79,9 @@ class Activator:
     async def _serve(self) -> None:
         for service in ("", INFERENCE):
             await self.board.health.set(service, health_pb2.HealthCheckResponse.SERVING)
-        probes = {
-            "/healthz": health.verdict(self.what_is_stuck),
-            "/readyz": health.verdict(self.what_is_missing),
-        }
-        page = {"/metrics": health.page(self.metrics.page, CONTENT_TYPE)}
-        enter = self._servers.enter_async_context
-        self.health_port = await enter(health.serve(probes, self.settings.health_port))
-        self.metrics_port = await enter(health.serve(page, self.settings.metrics_port))
+        self.health_port, self.metrics_port = await health.serve_process(
+            self._servers, self, self.metrics.page, self.settings
+        )
         server = grpc.aio.server(
             interceptors=[OperatorOnly(self.callers)], options=[("grpc.so_reuseport", 0)]
         )

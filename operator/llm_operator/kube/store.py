@@ -156,6 +156,11 @@ def owner_of(manifest: Json) -> Key | None:
     return Key(metadata["namespace"], name) if name else None
 
 
+def itself(manifest: Json) -> Key:
+    """For kinds that concern whoever uses them: the watch tells which one changed."""
+    return Key(manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
+
+
 def without_managed_fields(manifest: Json) -> Json:
     """The object without the book-keeping of server-side apply, half of its size."""
     metadata = {k: v for k, v in manifest["metadata"].items() if k != "managedFields"}

@@ -18,6 +18,7 @@ from llm_operator.kube.store import (
     Json,
     Key,
     Store,
+    itself,
     owner_of,
     pod_essentials,
     without_managed_fields,
@@ -57,11 +58,6 @@ def scaled_by(autoscaler: Json) -> Key | None:
     if (group, target.get("kind")) != (LLM_DEPLOYMENT.group, LLM_DEPLOYMENT.kind):
         return None
     return Key(autoscaler["metadata"]["namespace"], str(target["name"]))
-
-
-def itself(manifest: Json) -> Key:
-    """For kinds that concern whoever uses them: the watch tells which one changed."""
-    return Key(manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"])
 
 
 def _target(autoscaler: Json) -> Mapping[str, Any]:

@@ -81,7 +81,7 @@ def _activator_slices(situation: Situation) -> Iterator[Manifest]:
     """All once a pod serves again; before that, those of Services that go."""
     gone = {str(service["metadata"]["name"]) for service in _services(situation)}
     for found in situation.world.owned("EndpointSlice"):
-        service = (found["metadata"].get("labels") or {}).get("kubernetes.io/service-name")
+        service = (found["metadata"].get("labels") or {}).get(labels.SERVICE)
         if is_activator_slice(found) and (not situation.is_activator_in_path or service in gone):
             yield found
 

@@ -16,6 +16,10 @@ ACTIVATOR = "llm-operator.dev/activator"
 
 MANAGER = "llm-operator"
 """Value of the managed-by label, and the field manager of server-side apply."""
+OURS = f"{MANAGED_BY}={MANAGER}"
+"""Selects every child; Kubernetes copies the labels of a Service to the slices that it keeps."""
+SERVICE = "kubernetes.io/service-name"
+"""On an EndpointSlice: the Service that it is of."""
 
 
 def common(deployment: str, component: Component) -> dict[str, str]:
@@ -37,7 +41,7 @@ def of_revision(deployment: str, hash8: str) -> dict[str, str]:
 def of_activator_slice(service: str) -> dict[str, str]:
     """What makes an EndpointSlice count for its Service, and tells it from those of Kubernetes."""
     return {
-        "kubernetes.io/service-name": service,
+        SERVICE: service,
         "endpointslice.kubernetes.io/managed-by": MANAGER,
         ACTIVATOR: "true",
     }

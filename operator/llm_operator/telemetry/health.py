@@ -7,12 +7,35 @@ ever.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Protocol
 
 from aiohttp import web
 
+from llm_operator.telemetry.metrics import CONTENT_TYPE
+
 Check = Callable[[], str]
 """Says what is wrong; empty when nothing is."""
+
+
+class Checks(Protocol):
+    """What a process knows of its state."""
+
+    def what_is_stuck(self) -> str:
+        """Why not alive; empty when alive."""
+
+    def what_is_missing(self) -> str:
+        """Why not ready; empty when ready."""
+
+
+class HasPorts(Protocol):
+    """Settings; 0 takes any free port."""
+
+    @property
+    def health_port(self) -> int: ...
+
+    @property
+    def metrics_port(self) -> int: ...
 
 
 @asynccontextmanager
@@ -29,6 +52,18 @@ async def serve(routes: Mapping[str, Callable[[], web.Response]], port: int) -> 
         yield min(runner.addresses, key=len)[1]  # an IPv4 address is shorter than an IPv6 one
     finally:
         await runner.cleanup()
+
+
+async def serve_process(
+    servers: AsyncExitStack, checks: Checks, metrics: Callable[[], bytes], settings: HasPorts
+) -> tuple[int, int]:
+    """Serves what every process of ours says about itself; gives the ports for health and for
+    metrics that were taken."""
+    probes = {"/healthz": verdict(checks.what_is_stuck), "/readyz": verdict(checks.what_is_missing)}
+    pages = {"/metrics": page(metrics, CONTENT_TYPE)}
+    health_port = await servers.enter_async_context(serve(probes, settings.health_port))
+    metrics_port = await servers.enter_async_context(serve(pages, settings.metrics_port))
+    return health_port, metrics_port
 
 
 def verdict(check: Check) -> Callable[[], web.Response]:

@@ -32,7 +32,8 @@ from google.protobuf import any_pb2, duration_pb2, wrappers_pb2
 from google.protobuf.message import Message
 
 from llm_operator.kube.store import Key
-from llm_operator.xds.traffic import Endpoint, Health, Policy, Traffic, service_of
+from llm_operator.render import names
+from llm_operator.xds.traffic import Endpoint, Health, Policy, Traffic
 
 _PREFIX = "type.googleapis.com/"
 LISTENER = _PREFIX + listener_pb2.Listener.DESCRIPTOR.full_name
@@ -182,7 +183,7 @@ def _action(traffic: Traffic) -> route_components_pb2.RouteAction:
     key = traffic.key
     if not traffic.shares:
         return route_components_pb2.RouteAction(cluster=cluster_name(key, key.name))
-    weights = {service_of(key.name, share.revision): share.percent for share in traffic.shares}
+    weights = {names.revision(key.name, share.revision): share.percent for share in traffic.shares}
     return _drawn(key, weights)
 
 

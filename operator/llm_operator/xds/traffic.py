@@ -9,8 +9,8 @@ from enum import Enum
 from typing import Any
 
 from llm_operator.kube.store import Key
+from llm_operator.render import labels, names
 
-SERVICE_LABEL = "kubernetes.io/service-name"
 PORT_NAME = "grpc"
 
 Json = Mapping[str, Any]
@@ -69,7 +69,7 @@ class Traffic:
     def called(self) -> tuple[str, ...]:
         """Services that calls go to: each revision's; the LLMDeployment's own without shares."""
         name = self.key.name
-        return tuple(service_of(name, share.revision) for share in self.shares) or (name,)
+        return tuple(names.revision(name, share.revision) for share in self.shares) or (name,)
 
 
 def traffic(deployment: Json, slices: Iterable[Json]) -> Traffic:
@@ -105,11 +105,6 @@ def of_traffic(deployment: Json) -> Json:
     }
 
 
-def service_of(name: str, revision: str) -> str:
-    """The Service of a revision; see `render.names.revision`."""
-    return f"{name}-{revision}"
-
-
 def _policy(deployment: Json) -> Policy:
     told = _at(deployment, "spec", "routing", "policy")
     return next((policy for policy in Policy if policy.value == told), Policy.LEAST_LOAD)
@@ -130,7 +125,7 @@ def _at(manifest: Any, *path: str) -> Any:
 
 def _endpoints(slices: Iterable[Json], service: str) -> tuple[Endpoint, ...]:
     """A pod that is in two slices of a Service, as while one is split, is there once."""
-    mine = (s for s in slices if (s["metadata"].get("labels") or {}).get(SERVICE_LABEL) == service)
+    mine = (s for s in slices if (s["metadata"].get("labels") or {}).get(labels.SERVICE) == service)
     found: dict[Endpoint, Endpoint] = {}
     for endpoint in (endpoint for each in mine for endpoint in _of_slice(each)):
         known = found.get(endpoint)

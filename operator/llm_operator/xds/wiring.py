@@ -18,11 +18,11 @@ from llm_operator.control.callers import Callers, OperatorOnly
 from llm_operator.kube.client import KubeClient
 from llm_operator.kube.request import Selection
 from llm_operator.kube.resources import ENDPOINT_SLICE, LLM_DEPLOYMENT
-from llm_operator.kube.store import Json, Key, Store, without_managed_fields
+from llm_operator.kube.store import Key, Store, itself, without_managed_fields
 from llm_operator.kube.watch import Watch
+from llm_operator.render.labels import OURS
 from llm_operator.rpc import HealthServicer
 from llm_operator.telemetry import health
-from llm_operator.telemetry.metrics import CONTENT_TYPE
 from llm_operator.xds.board import Board
 from llm_operator.xds.discovery import Discovery
 from llm_operator.xds.load_reports import LoadReports
@@ -33,8 +33,6 @@ from llm_operator.xds.watch_traffic import TrafficNews
 
 logger = logging.getLogger(__name__)
 
-OURS = "app.kubernetes.io/managed-by=llm-operator"
-"""Kubernetes copies the labels of a Service to the slices that it keeps for it."""
 
 CLIENT_OPTIONS = (
     ("grpc.so_reuseport", 0),
@@ -97,14 +95,9 @@ class ControlPlane:
         return "a watch is stuck" if background.is_stuck(self.watches, now) else ""
 
     async def _serve_probes(self) -> None:
-        probes = {
-            "/healthz": health.verdict(self.what_is_stuck),
-            "/readyz": health.verdict(self.what_is_missing),
-        }
-        page = {"/metrics": health.page(self.metrics.page, CONTENT_TYPE)}
-        enter = self._servers.enter_async_context
-        self.health_port = await enter(health.serve(probes, self.settings.health_port))
-        self.metrics_port = await enter(health.serve(page, self.settings.metrics_port))
+        self.health_port, self.metrics_port = await health.serve_process(
+            self._servers, self, self.metrics.page, self.settings
+        )
 
     async def _serve(self) -> None:
         """Opens the ports once everything is known: who is told of half of it drops the other half.
@@ -141,7 +134,7 @@ class ControlPlane:
 def assemble(settings: Settings, api: ApiClient) -> ControlPlane:
     """All parts of a process."""
     client, metrics = KubeClient(api), Metrics()
-    deployments = Store(slim=of_traffic, owner=_itself)
+    deployments = Store(slim=of_traffic, owner=itself)
     slices = Store(slim=without_managed_fields)
     reports = LoadReports(lambda key: board.touched(key))
     board = Board(
@@ -182,7 +175,3 @@ def _look(deployments: Store, slices: Store, reports: LoadReports, key: Key) -> 
         return None
     read = traffic(found[0], slices.of(key))
     return replace(read, weights=reports.follow(key, to_be_heard(read)))
-
-
-def _itself(manifest: Json) -> Key:
-    return Key(manifest["metadata"]["namespace"], manifest["metadata"]["name"])

@@ -12,7 +12,6 @@ from llm_operator.xds.traffic import (
     Policy,
     Share,
     of_traffic,
-    service_of,
     traffic,
 )
 
@@ -136,4 +135,5 @@ def test_a_change_of_all_else_is_no_news() -> None:
 
 
 def test_the_name_of_a_revisions_service_is_that_of_the_renderer() -> None:
-    assert service_of("qwen", "aaaa1111") == names.revision("qwen", "aaaa1111")
+    found = traffic(shared(("aaaa1111", 100)), [])
+    assert list(found.endpoints) == [names.revision("qwen", "aaaa1111")] == ["qwen-aaaa1111"]
