@@ -45,6 +45,8 @@ class Pod:
     version: int = 0
     """Grows with every change, so that outdated events are known."""
     received: int = 0
+    request_seconds: float = 0.0
+    """Requests that ran or waited, added up over time."""
     mean_prompt: float = 0.0
     mean_output: float = 0.0
     held_base: float = 0.0
@@ -109,6 +111,7 @@ class Pod:
         self.tokens = self.steps = self.stepping = 0.0
         self.lately.clear()
         self.received = 0
+        self.request_seconds = 0.0
         self.version += 1
         return orphans
 
@@ -130,12 +133,15 @@ class Pod:
             mean_prompt=self.mean_prompt,
             mean_output=self.mean_output,
             received=self.received,
+            at_seconds=self.told - self.made,
+            request_seconds=self.request_seconds,
         )
 
     def elapse(self, now: float) -> None:
         """Lets the time pass; what ends then is left to `advance`."""
         passed = now - self.told
         if passed > 0.0:
+            self.request_seconds += self.work * passed
             self._step(passed)
             self.prompt_left -= passed if self.prompts else 0.0
         self.told = now

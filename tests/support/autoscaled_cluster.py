@@ -109,7 +109,7 @@ class AutoscaledCluster:
         standing = standing_of(world, spec)
         now = world.now.timestamp()
         memory = self.memory or Memory.after_restart(standing.current, now)
-        heard = Heard(world.loads, world.silences, HeldCalls())
+        heard = Heard(world.loads, {}, world.silences, HeldCalls())
         seen = observation(standing, _runtime(world), heard, now)
         decision = decide(seen, memory, spec.autoscaling, _limits(spec))
         self.memory = decision.memory

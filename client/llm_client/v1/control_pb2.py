@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14llm/v1/control.proto\x12\x06llm.v1\"\x12\n\x10WatchHeldRequest\"4\n\x11WatchHeldResponse\x12\x1f\n\x04held\x18\x01 \x03(\x0b\x32\x11.llm.v1.HeldCalls\"v\n\tHeldCalls\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x12\n\nforwarding\x18\x05 \x01(\r\x12\x16\n\x0e\x63\x61lls_received\x18\x06 \x01(\x04\"\x15\n\x13WatchTrafficRequest\">\n\x14WatchTrafficResponse\x12&\n\x07traffic\x18\x01 \x03(\x0b\x32\x15.llm.v1.ClientTraffic\"\xa0\x01\n\rClientTraffic\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12%\n\x06shares\x18\x03 \x03(\x0b\x32\x15.llm.v1.RevisionShare\x12\x0f\n\x07streams\x18\x04 \x01(\r\x12\x14\n\x0c\x61\x63knowledged\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\r\x12\x0f\n\x07refusal\x18\x07 \x01(\t\"2\n\rRevisionShare\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\r\"\x10\n\x0eGetLoadRequest\"\x12\n\x10WatchLoadRequest\"\xb7\x03\n\x0fGetLoadResponse\x12\x18\n\x10running_requests\x18\x01 \x01(\r\x12\x18\n\x10waiting_requests\x18\x02 \x01(\r\x12\x13\n\x0btokens_held\x18\x03 \x01(\x04\x12\x1c\n\x14prompt_tokens_queued\x18\x04 \x01(\x04\x12\x17\n\x0f\x63\x61pacity_tokens\x18\x05 \x01(\x04\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x19\n\x11tokens_per_second\x18\x07 \x01(\x01\x12\x14\n\x0cstep_seconds\x18\x08 \x01(\x01\x12%\n\x05state\x18\t \x01(\x0e\x32\x16.llm.v1.LifecycleState\x12\'\n\x1ftime_to_first_token_p90_seconds\x18\n \x01(\x01\x12\'\n\x1finter_token_latency_p90_seconds\x18\x0b \x01(\x01\x12\x1a\n\x12mean_prompt_tokens\x18\x0c \x01(\x01\x12\x1a\n\x12mean_output_tokens\x18\r \x01(\x01\x12\x19\n\x11requests_received\x18\x0e \x01(\x04\x12\x18\n\x10requests_cut_off\x18\x0f \x01(\x04\"@\n\x0c\x44rainRequest\x12\x1c\n\x0ftimeout_seconds\x18\x01 \x01(\rH\x00\x88\x01\x01\x42\x12\n\x10_timeout_seconds\"6\n\rDrainResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.llm.v1.LifecycleState\"\x10\n\x0eUndrainRequest\"8\n\x0fUndrainResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.llm.v1.LifecycleState\"\x14\n\x12GetProgressRequest\"\x8a\x01\n\x13GetProgressResponse\x12 \n\x04step\x18\x01 \x01(\x0e\x32\x12.llm.v1.ExportStep\x12\x12\n\nbytes_done\x18\x02 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x03 \x01(\x04\x12\x18\n\x0b\x65ta_seconds\x18\x04 \x01(\rH\x00\x88\x01\x01\x42\x0e\n\x0c_eta_seconds*\xe2\x01\n\x0eLifecycleState\x12\x1f\n\x1bLIFECYCLE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18LIFECYCLE_STATE_STARTING\x10\x01\x12\x1b\n\x17LIFECYCLE_STATE_SERVING\x10\x02\x12\x1d\n\x19LIFECYCLE_STATE_LAME_DUCK\x10\x03\x12\x1c\n\x18LIFECYCLE_STATE_DRAINING\x10\x04\x12\x1b\n\x17LIFECYCLE_STATE_DRAINED\x10\x05\x12\x1a\n\x16LIFECYCLE_STATE_FAILED\x10\x06*\x86\x01\n\nExportStep\x12\x1b\n\x17\x45XPORT_STEP_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_STEP_FETCH\x10\x01\x12\x16\n\x12\x45XPORT_STEP_EXPORT\x10\x02\x12\x16\n\x12\x45XPORT_STEP_VERIFY\x10\x03\x12\x14\n\x10\x45XPORT_STEP_PUSH\x10\x04\x32\xf9\x01\n\x07\x43ontrol\x12:\n\x07GetLoad\x12\x16.llm.v1.GetLoadRequest\x1a\x17.llm.v1.GetLoadResponse\x12@\n\tWatchLoad\x12\x18.llm.v1.WatchLoadRequest\x1a\x17.llm.v1.GetLoadResponse0\x01\x12\x34\n\x05\x44rain\x12\x14.llm.v1.DrainRequest\x1a\x15.llm.v1.DrainResponse\x12:\n\x07Undrain\x12\x16.llm.v1.UndrainRequest\x1a\x17.llm.v1.UndrainResponse2P\n\nActivation\x12\x42\n\tWatchHeld\x12\x18.llm.v1.WatchHeldRequest\x1a\x19.llm.v1.WatchHeldResponse0\x01\x32V\n\x07Traffic\x12K\n\x0cWatchTraffic\x12\x1b.llm.v1.WatchTrafficRequest\x1a\x1c.llm.v1.WatchTrafficResponse0\x01\x32X\n\x0e\x45xportProgress\x12\x46\n\x0bGetProgress\x12\x1a.llm.v1.GetProgressRequest\x1a\x1b.llm.v1.GetProgressResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14llm/v1/control.proto\x12\x06llm.v1\"\x12\n\x10WatchHeldRequest\"4\n\x11WatchHeldResponse\x12\x1f\n\x04held\x18\x01 \x03(\x0b\x32\x11.llm.v1.HeldCalls\"v\n\tHeldCalls\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\r\n\x05\x63\x61lls\x18\x03 \x01(\r\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\x12\x12\n\nforwarding\x18\x05 \x01(\r\x12\x16\n\x0e\x63\x61lls_received\x18\x06 \x01(\x04\"\x15\n\x13WatchTrafficRequest\">\n\x14WatchTrafficResponse\x12&\n\x07traffic\x18\x01 \x03(\x0b\x32\x15.llm.v1.ClientTraffic\"\xa0\x01\n\rClientTraffic\x12\x11\n\tnamespace\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12%\n\x06shares\x18\x03 \x03(\x0b\x32\x15.llm.v1.RevisionShare\x12\x0f\n\x07streams\x18\x04 \x01(\r\x12\x14\n\x0c\x61\x63knowledged\x18\x05 \x01(\r\x12\x0f\n\x07refused\x18\x06 \x01(\r\x12\x0f\n\x07refusal\x18\x07 \x01(\t\"2\n\rRevisionShare\x12\x10\n\x08revision\x18\x01 \x01(\t\x12\x0f\n\x07percent\x18\x02 \x01(\r\"\x10\n\x0eGetLoadRequest\"\x12\n\x10WatchLoadRequest\"\xe4\x03\n\x0fGetLoadResponse\x12\x18\n\x10running_requests\x18\x01 \x01(\r\x12\x18\n\x10waiting_requests\x18\x02 \x01(\r\x12\x13\n\x0btokens_held\x18\x03 \x01(\x04\x12\x1c\n\x14prompt_tokens_queued\x18\x04 \x01(\x04\x12\x17\n\x0f\x63\x61pacity_tokens\x18\x05 \x01(\x04\x12\r\n\x05slots\x18\x06 \x01(\r\x12\x19\n\x11tokens_per_second\x18\x07 \x01(\x01\x12\x14\n\x0cstep_seconds\x18\x08 \x01(\x01\x12%\n\x05state\x18\t \x01(\x0e\x32\x16.llm.v1.LifecycleState\x12\'\n\x1ftime_to_first_token_p90_seconds\x18\n \x01(\x01\x12\'\n\x1finter_token_latency_p90_seconds\x18\x0b \x01(\x01\x12\x1a\n\x12mean_prompt_tokens\x18\x0c \x01(\x01\x12\x1a\n\x12mean_output_tokens\x18\r \x01(\x01\x12\x19\n\x11requests_received\x18\x0e \x01(\x04\x12\x18\n\x10requests_cut_off\x18\x0f \x01(\x04\x12\x12\n\nat_seconds\x18\x10 \x01(\x01\x12\x17\n\x0frequest_seconds\x18\x11 \x01(\x01\"@\n\x0c\x44rainRequest\x12\x1c\n\x0ftimeout_seconds\x18\x01 \x01(\rH\x00\x88\x01\x01\x42\x12\n\x10_timeout_seconds\"6\n\rDrainResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.llm.v1.LifecycleState\"\x10\n\x0eUndrainRequest\"8\n\x0fUndrainResponse\x12%\n\x05state\x18\x01 \x01(\x0e\x32\x16.llm.v1.LifecycleState\"\x14\n\x12GetProgressRequest\"\x8a\x01\n\x13GetProgressResponse\x12 \n\x04step\x18\x01 \x01(\x0e\x32\x12.llm.v1.ExportStep\x12\x12\n\nbytes_done\x18\x02 \x01(\x04\x12\x13\n\x0b\x62ytes_total\x18\x03 \x01(\x04\x12\x18\n\x0b\x65ta_seconds\x18\x04 \x01(\rH\x00\x88\x01\x01\x42\x0e\n\x0c_eta_seconds*\xe2\x01\n\x0eLifecycleState\x12\x1f\n\x1bLIFECYCLE_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18LIFECYCLE_STATE_STARTING\x10\x01\x12\x1b\n\x17LIFECYCLE_STATE_SERVING\x10\x02\x12\x1d\n\x19LIFECYCLE_STATE_LAME_DUCK\x10\x03\x12\x1c\n\x18LIFECYCLE_STATE_DRAINING\x10\x04\x12\x1b\n\x17LIFECYCLE_STATE_DRAINED\x10\x05\x12\x1a\n\x16LIFECYCLE_STATE_FAILED\x10\x06*\x86\x01\n\nExportStep\x12\x1b\n\x17\x45XPORT_STEP_UNSPECIFIED\x10\x00\x12\x15\n\x11\x45XPORT_STEP_FETCH\x10\x01\x12\x16\n\x12\x45XPORT_STEP_EXPORT\x10\x02\x12\x16\n\x12\x45XPORT_STEP_VERIFY\x10\x03\x12\x14\n\x10\x45XPORT_STEP_PUSH\x10\x04\x32\xf9\x01\n\x07\x43ontrol\x12:\n\x07GetLoad\x12\x16.llm.v1.GetLoadRequest\x1a\x17.llm.v1.GetLoadResponse\x12@\n\tWatchLoad\x12\x18.llm.v1.WatchLoadRequest\x1a\x17.llm.v1.GetLoadResponse0\x01\x12\x34\n\x05\x44rain\x12\x14.llm.v1.DrainRequest\x1a\x15.llm.v1.DrainResponse\x12:\n\x07Undrain\x12\x16.llm.v1.UndrainRequest\x1a\x17.llm.v1.UndrainResponse2P\n\nActivation\x12\x42\n\tWatchHeld\x12\x18.llm.v1.WatchHeldRequest\x1a\x19.llm.v1.WatchHeldResponse0\x01\x32V\n\x07Traffic\x12K\n\x0cWatchTraffic\x12\x1b.llm.v1.WatchTrafficRequest\x1a\x1c.llm.v1.WatchTrafficResponse0\x01\x32X\n\x0e\x45xportProgress\x12\x46\n\x0bGetProgress\x12\x1a.llm.v1.GetProgressRequest\x1a\x1b.llm.v1.GetProgressResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'llm_client.v1.control_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LIFECYCLESTATE']._serialized_start=1370
-  _globals['_LIFECYCLESTATE']._serialized_end=1596
-  _globals['_EXPORTSTEP']._serialized_start=1599
-  _globals['_EXPORTSTEP']._serialized_end=1733
+  _globals['_LIFECYCLESTATE']._serialized_start=1415
+  _globals['_LIFECYCLESTATE']._serialized_end=1641
+  _globals['_EXPORTSTEP']._serialized_start=1644
+  _globals['_EXPORTSTEP']._serialized_end=1778
   _globals['_WATCHHELDREQUEST']._serialized_start=32
   _globals['_WATCHHELDREQUEST']._serialized_end=50
   _globals['_WATCHHELDRESPONSE']._serialized_start=52
@@ -54,25 +54,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_WATCHLOADREQUEST']._serialized_start=546
   _globals['_WATCHLOADREQUEST']._serialized_end=564
   _globals['_GETLOADRESPONSE']._serialized_start=567
-  _globals['_GETLOADRESPONSE']._serialized_end=1006
-  _globals['_DRAINREQUEST']._serialized_start=1008
-  _globals['_DRAINREQUEST']._serialized_end=1072
-  _globals['_DRAINRESPONSE']._serialized_start=1074
-  _globals['_DRAINRESPONSE']._serialized_end=1128
-  _globals['_UNDRAINREQUEST']._serialized_start=1130
-  _globals['_UNDRAINREQUEST']._serialized_end=1146
-  _globals['_UNDRAINRESPONSE']._serialized_start=1148
-  _globals['_UNDRAINRESPONSE']._serialized_end=1204
-  _globals['_GETPROGRESSREQUEST']._serialized_start=1206
-  _globals['_GETPROGRESSREQUEST']._serialized_end=1226
-  _globals['_GETPROGRESSRESPONSE']._serialized_start=1229
-  _globals['_GETPROGRESSRESPONSE']._serialized_end=1367
-  _globals['_CONTROL']._serialized_start=1736
-  _globals['_CONTROL']._serialized_end=1985
-  _globals['_ACTIVATION']._serialized_start=1987
-  _globals['_ACTIVATION']._serialized_end=2067
-  _globals['_TRAFFIC']._serialized_start=2069
-  _globals['_TRAFFIC']._serialized_end=2155
-  _globals['_EXPORTPROGRESS']._serialized_start=2157
-  _globals['_EXPORTPROGRESS']._serialized_end=2245
+  _globals['_GETLOADRESPONSE']._serialized_end=1051
+  _globals['_DRAINREQUEST']._serialized_start=1053
+  _globals['_DRAINREQUEST']._serialized_end=1117
+  _globals['_DRAINRESPONSE']._serialized_start=1119
+  _globals['_DRAINRESPONSE']._serialized_end=1173
+  _globals['_UNDRAINREQUEST']._serialized_start=1175
+  _globals['_UNDRAINREQUEST']._serialized_end=1191
+  _globals['_UNDRAINRESPONSE']._serialized_start=1193
+  _globals['_UNDRAINRESPONSE']._serialized_end=1249
+  _globals['_GETPROGRESSREQUEST']._serialized_start=1251
+  _globals['_GETPROGRESSREQUEST']._serialized_end=1271
+  _globals['_GETPROGRESSRESPONSE']._serialized_start=1274
+  _globals['_GETPROGRESSRESPONSE']._serialized_end=1412
+  _globals['_CONTROL']._serialized_start=1781
+  _globals['_CONTROL']._serialized_end=2030
+  _globals['_ACTIVATION']._serialized_start=2032
+  _globals['_ACTIVATION']._serialized_end=2112
+  _globals['_TRAFFIC']._serialized_start=2114
+  _globals['_TRAFFIC']._serialized_end=2200
+  _globals['_EXPORTPROGRESS']._serialized_start=2202
+  _globals['_EXPORTPROGRESS']._serialized_end=2290
 # @@protoc_insertion_point(module_scope)

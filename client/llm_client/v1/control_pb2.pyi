@@ -291,6 +291,8 @@ class GetLoadResponse(_message.Message):
     MEAN_OUTPUT_TOKENS_FIELD_NUMBER: _builtins.int
     REQUESTS_RECEIVED_FIELD_NUMBER: _builtins.int
     REQUESTS_CUT_OFF_FIELD_NUMBER: _builtins.int
+    AT_SECONDS_FIELD_NUMBER: _builtins.int
+    REQUEST_SECONDS_FIELD_NUMBER: _builtins.int
     running_requests: _builtins.int
     """Requests that hold a slot."""
     waiting_requests: _builtins.int
@@ -317,6 +319,10 @@ class GetLoadResponse(_message.Message):
     """Requests taken in since the process started: a change tells of work that came and went between two messages."""
     requests_cut_off: _builtins.int
     """Requests that were ended with the text so far because the limit of the drain under way passed; 0 once it is taken back."""
+    at_seconds: _builtins.float
+    """When all this was true, in seconds since the process started by its own clock: what is read late can be put in its place."""
+    request_seconds: _builtins.float
+    """Requests that ran or waited, added up over that time: two messages tell the exact mean between them."""
     def __init__(
         self,
         *,
@@ -335,10 +341,12 @@ class GetLoadResponse(_message.Message):
         mean_output_tokens: _builtins.float = ...,
         requests_received: _builtins.int = ...,
         requests_cut_off: _builtins.int = ...,
+        at_seconds: _builtins.float = ...,
+        request_seconds: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["capacity_tokens", b"capacity_tokens", "inter_token_latency_p90_seconds", b"inter_token_latency_p90_seconds", "mean_output_tokens", b"mean_output_tokens", "mean_prompt_tokens", b"mean_prompt_tokens", "prompt_tokens_queued", b"prompt_tokens_queued", "requests_cut_off", b"requests_cut_off", "requests_received", b"requests_received", "running_requests", b"running_requests", "slots", b"slots", "state", b"state", "step_seconds", b"step_seconds", "time_to_first_token_p90_seconds", b"time_to_first_token_p90_seconds", "tokens_held", b"tokens_held", "tokens_per_second", b"tokens_per_second", "waiting_requests", b"waiting_requests"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_seconds", b"at_seconds", "capacity_tokens", b"capacity_tokens", "inter_token_latency_p90_seconds", b"inter_token_latency_p90_seconds", "mean_output_tokens", b"mean_output_tokens", "mean_prompt_tokens", b"mean_prompt_tokens", "prompt_tokens_queued", b"prompt_tokens_queued", "request_seconds", b"request_seconds", "requests_cut_off", b"requests_cut_off", "requests_received", b"requests_received", "running_requests", b"running_requests", "slots", b"slots", "state", b"state", "step_seconds", b"step_seconds", "time_to_first_token_p90_seconds", b"time_to_first_token_p90_seconds", "tokens_held", b"tokens_held", "tokens_per_second", b"tokens_per_second", "waiting_requests", b"waiting_requests"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -67,6 +67,13 @@ class Load:
     def is_mostly_unknown(self) -> bool:
         return self.missing * 2 > self.ready
 
+    def each(self, pods: float) -> float:
+        """Of a pod, what one request is worth where all of them are worth so many pods."""
+        requests = self.running + self.waiting + self.held
+        if requests:
+            return pods / requests
+        return 1 / self.profile.slots if self.profile.slots else 0.0
+
     @property
     def is_nothing(self) -> bool:
         return self.running == self.waiting == self.held == self.forwarding == 0

@@ -101,7 +101,8 @@ class Autoscaler:
 
     def _ask(self, key: Key, subject: Subject, memory: Memory) -> tuple[Decision, Observation]:
         now, runtime_pods = self.now(), tuple(self.runtime_pods(key))
-        heard = Heard(self.loads.of(key), self.loads.silences(key), self.held.of(key))
+        loads = self.loads
+        heard = Heard(loads.of(key), loads.ages(key), loads.silences(key), self.held.of(key))
         seen = observation(subject.standing, runtime_pods, heard, now)
         decision = decide(seen, memory, subject.spec, subject.limits)
         if awaited_uids(runtime_pods, heard.silences, now):

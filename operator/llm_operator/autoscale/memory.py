@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from llm_operator.api.llmdeployment import AutoscalingSpec
 from llm_operator.autoscale import schedule
@@ -14,6 +15,7 @@ from llm_operator.autoscale.knee import Knees
 from llm_operator.autoscale.observation import Observation
 from llm_operator.autoscale.policies import Change
 from llm_operator.autoscale.reason import DecisionReason
+from llm_operator.autoscale.reckoning import Reckoning
 from llm_operator.autoscale.relapse import Relapse
 from llm_operator.autoscale.schedule import Floor
 from llm_operator.autoscale.startup import Startups
@@ -52,6 +54,7 @@ class Memory:
     scales down. Pods that a queue alone asked for may go when it is gone."""
     sudden: Mean = field(default_factory=Mean)
     """`stable` over the short window."""
+    reckoning: Reckoning = field(default_factory=Reckoning)
     queued_since: float | None = None
     """Since when requests wait for a slot without a break."""
     arrivals: Arrivals = field(default_factory=Arrivals)
@@ -89,7 +92,11 @@ class Memory:
         load = measure(observation, self.profile, knees, spec)
         brief, stable = spec.panic.window_seconds, spec.stable_window_seconds
         arrivals = self.arrivals.see(observation, stable)
-        needed, lasting = worth(load, arrivals, now, brief)
+        reckoning = self.reckoning.see(observation)
+        moment = reckoning.moment
+        needed, lasting = (
+            _reckoned(pods, load, reckoning) for pods in worth(load, arrivals, now, brief)
+        )
         full = load.missing * spec.targets.utilization / 100
         floor = self.floor
         if not floor.holds(now, spec.schedules):
@@ -97,9 +104,10 @@ class Memory:
         memory = replace(
             self,
             now=now,
-            stable=self.stable.see(now, needed, stable),
-            cautious=self.cautious.see(now, lasting + full, stable),
-            sudden=self.sudden.see(now, needed, brief),
+            stable=self.stable.see(moment, needed.pods, stable, needed.missed),
+            cautious=self.cautious.see(moment, lasting.pods + full, stable, lasting.missed),
+            sudden=self.sudden.see(moment, needed.pods, brief, needed.missed),
+            reckoning=reckoning,
             queued_since=_since(self.queued_since, now) if load.waiting else None,
             arrivals=arrivals,
             profile=load.profile,
@@ -110,6 +118,19 @@ class Memory:
             floor=floor,
         )
         return memory, load
+
+
+class _Reckoned(NamedTuple):
+    """A load, counted in pods, as of the moment of which all is known."""
+
+    pods: float
+    missed: float
+    """Pod-seconds before that moment that its mean lacks."""
+
+
+def _reckoned(pods: float, load: Load, reckoning: Reckoning) -> _Reckoned:
+    each = load.each(pods)
+    return _Reckoned(max(0.0, pods + reckoning.moved * each), reckoning.missed * each)
 
 
 def _since(known: float | None, now: float) -> float:

@@ -17,6 +17,8 @@ class PodReport:
     """None: no credible report (the pod hangs for `streams.SILENT_SECONDS`, lies or is gone)."""
     revision: str = ""
     """What was learned about pods of a revision goes with it."""
+    age: float = 0.0
+    """Seconds since the load was as it says."""
 
     @property
     def is_leaving(self) -> bool:

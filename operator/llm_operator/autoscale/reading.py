@@ -34,6 +34,8 @@ class Heard:
 
     loads: Mapping[str, PodLoad]
     """By pod uid."""
+    ages: Mapping[str, float]
+    """Seconds since these loads were true."""
     silences: Mapping[str, Silence]
     """Of the pods that are listened to and have no load."""
     held: HeldCalls
@@ -54,7 +56,12 @@ def observation(
     return Observation(
         now=now,
         pods=tuple(
-            PodReport(uid=_uid(pod), load=loads.get(_uid(pod)), revision=_revision(pod))
+            PodReport(
+                uid=_uid(pod),
+                load=loads.get(_uid(pod)),
+                revision=_revision(pod),
+                age=heard.ages.get(_uid(pod), 0.0),
+            )
             for pod in serving
         ),
         pending=max(0, coming),

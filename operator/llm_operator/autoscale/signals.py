@@ -1,6 +1,6 @@
 """What one pod says about its load. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -41,6 +41,15 @@ class PodLoad:
     """Requests since the pod's process started; smaller than before after a restart."""
     cut_off: int = 0
     """Requests that the limit of the drain under way has ended before they were done."""
+    at_seconds: float = field(default=0.0, compare=False)
+    """When this was true, since the process started; 0 where it does not say. Time alone is no
+    news, so it is not compared."""
+    request_seconds: float = field(default=0.0, compare=False)
+    """Requests that ran or waited, added up over that time."""
+
+    @property
+    def requests(self) -> int:
+        return self.running + self.waiting
 
     @property
     def is_leaving(self) -> bool:

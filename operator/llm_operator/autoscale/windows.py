@@ -8,7 +8,7 @@ POINTS = 32
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """A total that only grows, as points with straight lines between them."""
+    """A total along time, as points with straight lines between them."""
 
     points: tuple[tuple[float, float], ...] = ()
     """(seconds since the epoch, total then), oldest first."""
@@ -53,9 +53,10 @@ class Mean:
     value: float = 0.0
     """What holds since the last point."""
 
-    def see(self, now: float, value: float, window: float) -> "Mean":
-        """With `value` holding from `now` on."""
-        return Mean(self.area.see(now, self._area(now), window), value)
+    def see(self, now: float, value: float, window: float, missed: float = 0.0) -> "Mean":
+        """With `value` holding from `now` on. `missed`: what the integral of the time before turns
+        out to lack (below 0: to have too much)."""
+        return Mean(self.area.see(now, self._area(now) + missed, window), value)
 
     def over(self, now: float, window: float) -> float:
         """The mean of the last `window` seconds, or of what there is of them."""

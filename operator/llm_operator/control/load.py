@@ -8,6 +8,7 @@ from llm_operator.autoscale.signals import PodLoad, PodState
 MOST_TOKENS = 1 << 40
 MOST_REQUESTS = 1 << 24
 MOST_SECONDS = 86_400.0
+LONGEST_LIFE_SECONDS = 1e9
 
 _STATES = {
     control_pb2.LIFECYCLE_STATE_STARTING: PodState.STARTING,
@@ -36,6 +37,8 @@ def pod_load(answer: control_pb2.GetLoadResponse) -> PodLoad | None:
         and all(count <= MOST_TOKENS for count in tokens)
         and all(_is_within(value, MOST_SECONDS) for value in seconds)
         and all(_is_within(value, MOST_TOKENS) for value in means)
+        and _is_within(answer.at_seconds, LONGEST_LIFE_SECONDS)
+        and _is_within(answer.request_seconds, answer.at_seconds * MOST_REQUESTS)
         and answer.running_requests <= answer.slots
         and (answer.slots > 0) == (answer.capacity_tokens > 0)
     )
@@ -57,6 +60,8 @@ def pod_load(answer: control_pb2.GetLoadResponse) -> PodLoad | None:
         mean_output=answer.mean_output_tokens,
         received=answer.requests_received,
         cut_off=min(answer.requests_cut_off, MOST_REQUESTS),
+        at_seconds=answer.at_seconds,
+        request_seconds=answer.request_seconds,
     )
 
 

@@ -10,6 +10,7 @@ import grpc.aio
 from llm_client.v1 import control_pb2, control_pb2_grpc
 from llm_operator.autoscale.signals import HeldCalls, PodLoad, Silence
 from llm_operator.control.channel import CONTROL_PORT, Endpoint
+from llm_operator.control.clock_offset import ClockOffset
 from llm_operator.control.load import pod_load
 from llm_operator.control.streams import Metadata, Streams
 from llm_operator.kube.store import Key
@@ -29,6 +30,8 @@ class Loads:
     port: int = CONTROL_PORT
     clock: Callable[[], float] = time.monotonic
     _loads: dict[str, PodLoad] = field(default_factory=dict)
+    _offsets: dict[str, ClockOffset] = field(default_factory=dict)
+    """Of the pods that have a load."""
     _silent: dict[str, tuple[float, bool]] = field(default_factory=dict)
     """Since when pods say nothing, and whether they never have."""
     _followed: dict[Key, frozenset[str]] = field(default_factory=dict)
@@ -44,6 +47,7 @@ class Loads:
         before = self._followed.pop(key, frozenset())
         for uid in before - now:
             self._loads.pop(uid, None)
+            self._offsets.pop(uid, None)
             self._silent.pop(uid, None)
         for uid in now - before:
             self._silent[uid] = (self.clock(), True)
@@ -55,6 +59,14 @@ class Loads:
         """What is known of the LLMDeployment's pods, by uid."""
         followed = self._followed.get(key, ())
         return {uid: self._loads[uid] for uid in followed if uid in self._loads}
+
+    def ages(self, key: Key) -> Mapping[str, float]:
+        """How many seconds ago what is known of the LLMDeployment's pods was true, by uid."""
+        now = self.clock()
+        return {
+            uid: max(0.0, now - self._offsets[uid].ours(load.at_seconds))
+            for uid, load in self.of(key).items()
+        }
 
     def silences(self, key: Key) -> Mapping[str, Silence]:
         """The LLMDeployment's pods that say nothing (credible), by uid."""
@@ -73,14 +85,24 @@ class Loads:
         self, group: Hashable, endpoint: Endpoint, answer: control_pb2.GetLoadResponse | None
     ) -> None:
         before = self._loads.pop(endpoint.uid, None)
+        offset = self._offsets.pop(endpoint.uid, None)
         after = pod_load(answer) if answer is not None else None
         if after is not None:
             self._loads[endpoint.uid] = after
+            self._offsets[endpoint.uid] = self._offset(offset, before, after)
             self._silent.pop(endpoint.uid, None)
         elif before is not None:
             self._silent[endpoint.uid] = (self.clock(), False)
         if isinstance(group, Key):
             self.changed(group, before, after)
+
+    def _offset(
+        self, known: ClockOffset | None, before: PodLoad | None, after: PodLoad
+    ) -> ClockOffset:
+        """With the message that has just come. A clock that runs backwards is a new process's."""
+        if known is None or before is None or after.at_seconds < before.at_seconds:
+            return ClockOffset.first(self.clock(), after.at_seconds)
+        return known.see(self.clock(), after.at_seconds)
 
 
 @dataclass(slots=True)

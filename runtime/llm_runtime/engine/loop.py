@@ -20,6 +20,7 @@ from llm_runtime.engine.batch import Batch, Load, Sizes
 from llm_runtime.engine.bell import Bell
 from llm_runtime.engine.channel import Channel, wake
 from llm_runtime.engine.observer import Both, Observer
+from llm_runtime.engine.occupancy import Occupancy
 from llm_runtime.engine.request import End, Ending, Request
 from llm_runtime.engine.scheduler import Budget
 from llm_runtime.engine.signals import Recent, Signals
@@ -94,6 +95,8 @@ class Engine:
         self._load = Load()  # of the batch, as of the last step; the inbox is counted apart
         self._arrived = Load()
         self._sizes = Sizes()
+        self._started = clock()
+        self._occupancy = Occupancy()
         self._received = 0
         self._cut_off = 0
         self._is_over = False
@@ -115,6 +118,7 @@ class Engine:
             if not is_over:
                 self._received += 1
                 self._arrived = _plus(self._arrived, 1, len(request.prompt))
+                self._count()
                 self._inbox.put(_Submit(request, channel, self._clock()))
         if is_over:
             channel.close(_DEAD)
@@ -158,6 +162,12 @@ class Engine:
             mean_prompt=sizes.prompt_tokens / sizes.requests,
             mean_output=sizes.output_tokens / sizes.requests,
         )
+
+    @property
+    def occupancy(self) -> Occupancy:
+        """Requests over the time since the engine was made, until now."""
+        with self._lock:
+            return self._occupancy.see(self._clock() - self._started)
 
     @property
     def received(self) -> int:
@@ -248,8 +258,14 @@ class Engine:
         with self._lock:
             self._arrived = _plus(self._arrived, -taken_in.waiting, -taken_in.tokens_queued)
             self._load, self._sizes = load, sizes
+            self._count()
         wake(self._batch.take_news())
         self.news.ring()
+
+    def _count(self) -> None:
+        """Notes how many requests there are from now on. Called with the lock."""
+        requests = self._load.running + self._load.waiting + self._arrived.waiting
+        self._occupancy = self._occupancy.see(self._clock() - self._started, requests)
 
     def _finish(self, error: Exception | None) -> None:
         """Ends all requests, those that nobody took in included, and says so."""

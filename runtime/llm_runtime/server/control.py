@@ -69,6 +69,7 @@ class ControlService(control_pb2_grpc.ControlServicer):
 def load_message(engine: Engine, phase: Phase) -> pb.GetLoadResponse:
     """The load of the pod at this moment."""
     load, recent, shape = engine.load, engine.recent, engine.config.shape
+    occupancy = engine.occupancy
     return pb.GetLoadResponse(
         running_requests=load.running,
         waiting_requests=load.waiting,
@@ -85,4 +86,6 @@ def load_message(engine: Engine, phase: Phase) -> pb.GetLoadResponse:
         mean_output_tokens=recent.mean_output,
         requests_received=engine.received,
         requests_cut_off=engine.cut_off,
+        at_seconds=occupancy.at,
+        request_seconds=occupancy.request_seconds,
     )

@@ -125,4 +125,13 @@ async def _wait(event: asyncio.Event, seconds: float) -> None:
 def _news(before: pb.GetLoadResponse, after: pb.GetLoadResponse) -> News:
     if before.state != after.state:
         return News.STATE
-    return News.NONE if before == after else News.LOAD
+    return News.NONE if _lasting(before) == _lasting(after) else News.LOAD
+
+
+def _lasting(message: pb.GetLoadResponse) -> pb.GetLoadResponse:
+    """The message without what time alone moves."""
+    lasting = pb.GetLoadResponse()
+    lasting.CopyFrom(message)
+    for name in ("at_seconds", "request_seconds"):
+        lasting.ClearField(name)
+    return lasting

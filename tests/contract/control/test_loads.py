@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc.aio
+import pytest
 
 from llm_client.v1 import control_pb2 as pb
 from llm_client.v1 import control_pb2_grpc
@@ -146,6 +147,38 @@ async def test_a_pod_is_silent_from_when_it_is_followed_until_it_speaks_and_agai
         await loads.aclose()
 
 
+async def test_a_message_is_as_old_as_the_fastest_one_tells() -> None:
+    news = News()
+    times = [(100.0, 5.0), (101.5, 6.0), (102.0, 7.0)]  # the second one took half a second longer
+    script = [a_load(n, at_seconds=at) for n, (_, at) in enumerate(times)]
+    clock = iter([99.0, *(ours for ours, _ in times)])
+    now = 0.0
+
+    def ticking() -> float:
+        return now or next(clock)
+
+    async with served(Pod(lambda _: [*script, None])) as port:
+        loads = Loads(lambda: "secret", news, port, clock=ticking)
+        loads.follow(KEY, [POD])
+        for expected in range(len(times)):
+            assert await news.running() == expected
+        now = 102.25
+        assert loads.ages(KEY)["pod-1"] == pytest.approx(0.25, abs=0.01)
+        await loads.aclose()
+
+
+async def test_a_process_that_starts_again_has_another_clock() -> None:
+    news, now = News(), 100.0
+    pod = Pod(lambda n: [a_load(n, at_seconds=[50.0, 2.0][n - 1]), None][: 3 - n], breaks=True)
+    async with served(pod) as port:
+        loads = Loads(lambda: "secret", news, port, clock=lambda: now)
+        loads.follow(KEY, [POD])
+        assert [await news.running() for _ in range(3)] == [1, None, 2]
+        now += 1
+        assert loads.ages(KEY) == {"pod-1": 1.0}
+        await loads.aclose()
+
+
 async def test_a_stream_that_has_told_something_is_opened_again_soon_after_it_breaks() -> None:
     heard: asyncio.Queue[int | None] = asyncio.Queue()
     opened = itertools.count(1)
@@ -191,6 +224,9 @@ async def test_a_pod_that_says_what_cannot_be_true_has_no_load() -> None:
         a_load(1, step_seconds=float("nan")),
         a_load(1, tokens_per_second=-1.0),
         a_load(1, tokens_held=1 << 60),
+        a_load(1, at_seconds=float("inf")),
+        a_load(1, at_seconds=1.0, request_seconds=1e30),
+        a_load(1, at_seconds=1.0, request_seconds=float("nan")),
     ]
     async with served(Pod(lambda _: [*lies, None])) as port:
         loads = Loads(lambda: "secret", news, port)

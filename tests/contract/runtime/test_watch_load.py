@@ -67,8 +67,10 @@ async def test_the_first_message_is_there_at_once_and_says_what_a_call_does(
     async with running_pod(artifact, control_auth_file=operator.file) as pod:
         first = await after(watch(pod, operator), SOON)
         asked = await pod.control.GetLoad(pb.GetLoadRequest(), metadata=operator.metadata())
+    assert 0 < first.at_seconds < asked.at_seconds
+    first.at_seconds = asked.at_seconds
     assert first == asked
-    assert (first.slots, first.requests_received) == (16, 0)
+    assert (first.slots, first.requests_received, first.request_seconds) == (16, 0, 0.0)
 
 
 async def test_a_request_shows_at_once_in_a_stream_that_was_silent(
@@ -81,6 +83,9 @@ async def test_a_request_shows_at_once_in_a_stream_that_was_silent(
         busy = await after(stream, SOON)
         assert busy.running_requests + busy.waiting_requests == 1
         assert busy.requests_received == 1
+        held = await pod.control.GetLoad(pb.GetLoadRequest(), metadata=operator.metadata())
+        passed = held.at_seconds - busy.at_seconds
+        assert held.request_seconds - busy.request_seconds == pytest.approx(passed)
         pod.gate.let_go()
         await answer
         while (idle := await after(stream)).running_requests + idle.waiting_requests:

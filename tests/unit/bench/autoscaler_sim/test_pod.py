@@ -79,3 +79,11 @@ def test_a_process_that_ends_loses_what_it_answers_and_gives_the_rest_back() -> 
     assert one.stop() == [prompted, queued]
     assert [r.is_lost for r in (answering, prompted, queued)] == [True, False, False]
     assert one.load().received == 0
+
+
+def test_requests_are_added_up_over_the_time_that_they_are_there() -> None:
+    one = pod()
+    for request in (Request(0.0, 40, 500), Request(0.0, 40, 500)):
+        one.take(request, 2.0)
+    one.elapse(2.5)
+    assert one.load().request_seconds == pytest.approx(1.0)

@@ -39,6 +39,9 @@ class Place:
     def of(self, _key: Key) -> dict[str, PodLoad]:
         return self.loads
 
+    def ages(self, _key: Key) -> dict[str, float]:
+        return dict.fromkeys(self.loads, 0.0)
+
     def silences(self, _key: Key) -> dict[str, Silence]:
         return self.silent
 

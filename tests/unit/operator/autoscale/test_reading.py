@@ -46,7 +46,7 @@ def seen(
     **more: Any,
 ) -> Any:
     standing = Standing(current=2, replicas=replicas, **more)
-    heard = Heard(loads or {}, silences or {}, HeldCalls(calls=1, forwarding=2))
+    heard = Heard(loads or {}, {}, silences or {}, HeldCalls(calls=1, forwarding=2))
     return observation(standing, pods, heard, NOW)
 
 

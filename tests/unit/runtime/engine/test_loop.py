@@ -1,6 +1,8 @@
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol
 
 import pytest
 
@@ -55,7 +57,12 @@ async def collect(channel: Channel) -> tuple[list[int], End]:
             return tokens, delivery.end
 
 
-Start = Callable[[Gated], Awaitable[Engine]]
+class Start(Protocol):
+    """Starts an engine, by default on the machine's clock."""
+
+    def __call__(
+        self, backend: Gated, clock: Callable[[], float] = time.monotonic
+    ) -> Awaitable[Engine]: ...
 
 
 @pytest.fixture
@@ -63,8 +70,8 @@ async def start() -> AsyncIterator[Start]:
     """Starts engines and ends them with the test."""
     started: list[tuple[Engine, Gated]] = []
 
-    async def begin(backend: Gated) -> Engine:
-        engine = Engine(backend, EngineConfig(SHAPE, Budget(8, 4)), Silent())
+    async def begin(backend: Gated, clock: Callable[[], float] = time.monotonic) -> Engine:
+        engine = Engine(backend, EngineConfig(SHAPE, Budget(8, 4)), Silent(), clock)
         started.append((engine, backend))
         engine.start()
         await asyncio.wrap_future(engine.ready)
@@ -214,6 +221,20 @@ async def test_every_request_is_counted_as_received_once_but_those_that_a_dead_e
     await asyncio.gather(*(collect(channel) for channel in channels))
     await collect(engine.submit(request("late")))
     assert engine.received == 3
+
+
+async def test_requests_are_added_up_over_the_time_that_they_run_or_wait(start: Start) -> None:
+    backend, now = Gated(), 100.0
+    engine = await start(backend, lambda: now)
+    now += 5
+    channels = [engine.submit(request(f"r{index}", answer=1)) for index in range(3)]
+    await backend.reach_gate()
+    now += 2
+    assert (engine.occupancy.at, engine.occupancy.request_seconds) == (7.0, 6.0)
+    backend.allow(10)
+    await asyncio.gather(*(collect(channel) for channel in channels))
+    now += 9
+    assert (engine.occupancy.at, engine.occupancy.request_seconds) == (16.0, 6.0)
 
 
 async def test_the_bell_rings_for_every_change_of_the_load(start: Start) -> None:

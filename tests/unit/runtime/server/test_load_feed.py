@@ -103,6 +103,20 @@ async def test_a_ring_without_a_change_sends_nothing(watched: Make) -> None:
     assert stream.empty()
 
 
+async def test_time_that_passes_is_no_change(watched: Make) -> None:
+    pod = watched(EVERY_CHANGE)
+    stream = pod.watch()
+    await stream.get()
+    await settle()
+    pod.load.at_seconds, pod.load.request_seconds = 5.0, 3.0
+    pod.bell.ring()
+    await settle()
+    assert stream.empty()
+    pod.become(1)
+    told = await stream.get()
+    assert (told.waiting_requests, told.at_seconds, told.request_seconds) == (1, 5.0, 3.0)
+
+
 async def test_a_watcher_between_two_messages_is_not_woken_by_steps(watched: Make) -> None:
     pod = watched(STATES_ONLY)
     stream = pod.watch()
