@@ -15,23 +15,23 @@ from bench.load.bundle import archive
 from demo.kubectl import CommandError, Kubectl
 from llm_client.bootstrap import DEFAULT_SERVER, TEXT, bootstrap
 
-NAME = "load"
+CONTAINER = "load"
 _BUNDLE = "load.pyz"
 
 
-def manifest(image: str) -> str:
+def manifest(name: str, image: str) -> str:
     """A ConfigMap with the bundle and a pod that mounts it; `image` holds Python and llm_client."""
     bundle = base64.b64encode(archive()).decode()
     scripts = {
         "apiVersion": "v1",
         "kind": "ConfigMap",
-        "metadata": {"name": NAME},
+        "metadata": {"name": name},
         "binaryData": {_BUNDLE: bundle},
     }
     pod = {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": NAME, "labels": {"app.kubernetes.io/name": NAME}},
+        "metadata": {"name": name, "labels": {"app.kubernetes.io/name": CONTAINER}},
         "spec": {
             "automountServiceAccountToken": False,
             "terminationGracePeriodSeconds": 0,
@@ -41,7 +41,7 @@ def manifest(image: str) -> str:
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
             "containers": [_container(image)],
-            "volumes": [{"name": "load", "configMap": {"name": NAME}}],
+            "volumes": [{"name": "load", "configMap": {"name": name}}],
         },
     }
     return json.dumps({"apiVersion": "v1", "kind": "List", "items": [scripts, pod]})
@@ -49,7 +49,7 @@ def manifest(image: str) -> str:
 
 def _container(image: str) -> dict[str, Any]:
     return {
-        "name": NAME,
+        "name": CONTAINER,
         "image": image,
         "imagePullPolicy": "IfNotPresent",
         "command": ["python", "-c", "import signal; signal.pause()"],
@@ -106,17 +106,18 @@ class LoadPod:
 
     kubectl: Kubectl
     namespace: str
+    name: str = "load"
 
     def start(self, image: str) -> None:
         """Makes the pod anew and waits until it is ready."""
         place = ("-n", self.namespace)
-        self.kubectl("delete", "pod", NAME, *place, "--ignore-not-found", "--now")
-        self.kubectl.apply(manifest(image), *place)
-        self.kubectl("wait", *place, f"pod/{NAME}", "--for=condition=Ready", "--timeout=60s")
+        self.kubectl("delete", "pod", self.name, *place, "--ignore-not-found", "--now")
+        self.kubectl.apply(manifest(self.name, image), *place)
+        self.kubectl("wait", *place, f"pod/{self.name}", "--for=condition=Ready", "--timeout=60s")
 
     def remove(self) -> None:
         """Deletes the pod and its scripts."""
-        names = (f"pod/{NAME}", f"configmap/{NAME}")
+        names = (f"pod/{self.name}", f"configmap/{self.name}")
         self.kubectl("delete", *names, "-n", self.namespace, "--ignore-not-found", "--now")
 
     @contextmanager
@@ -126,7 +127,7 @@ class LoadPod:
         arguments: of `python -m bench.load`, the target first.
         """
         process = self.kubectl.start(
-            "exec", "-i", "-n", self.namespace, NAME, "--", "python", f"/load/{_BUNDLE}",
+            "exec", "-i", "-n", self.namespace, self.name, "--", "python", f"/load/{_BUNDLE}",
             *arguments, "--output", "lines", "--stop-at-eof",
         )  # fmt: skip
         run = Run()

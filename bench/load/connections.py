@@ -20,7 +20,8 @@ Option = tuple[str, int | str]
 class Policy(StrEnum):
     """How requests share connections.
 
-    STREAM: requests that run at the same time never do, one after the other may. SHARED: one for
+    STREAM: requests that run at the same time never do, one after the other may; where a plan names
+    clients, those of one client do. SHARED: one for
     all. CALL: a new one for each. ROUND_ROBIN: one to each address that DNS tells, requests in
     turns; for headless Services. gRPC asks DNS again when a connection ends, not before.
     """

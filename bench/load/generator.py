@@ -183,7 +183,9 @@ class Generator:
         options = Options(max_new_tokens=ticket.lengths.output, ignore_eos=True, temperature=0.0)
         timeout = self._plan.limits.timeout
         finish: Finish | None = None
-        async with self._connections.client(ticket.lane, timeout) as client:
+        shape = self._plan.shape
+        lane = shape.client(ticket.number) if shape.clients else ticket.lane
+        async with self._connections.client(lane, timeout) as client:
             async for chunk in client.stream(prompt, options):
                 finish = _note(chunk, course, ticket.tally)
         if finish is None:

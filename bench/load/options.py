@@ -50,7 +50,11 @@ def read_settings(arguments: Sequence[str]) -> Settings:
     except InvalidPlanError as error:
         parser.error(str(error))
     limits = Limits(found.max_in_flight, found.max_requests, found.max_seconds, found.timeout)
-    shape = Shape(found.prompt_tokens, found.output_tokens, found.vocabulary, found.seed)
+    if found.clients and found.connections != Policy.STREAM:
+        parser.error(f"--clients: they have a connection each, which is not {found.connections}")
+    shape = Shape(
+        found.prompt_tokens, found.output_tokens, found.vocabulary, found.seed, found.clients
+    )
     objective = Objective(found.slo_first_token, found.slo_inter_token)
     return Settings(
         target=found.target,
@@ -75,6 +79,8 @@ def _parser() -> argparse.ArgumentParser:
     _add_limits(parser)
     add = parser.add_argument
     add("--connections", choices=[*Policy], default=Policy.STREAM, help="default: stream")
+    clients = _between(int, 1, 10_000)
+    add("--clients", metavar="N", type=clients, default=0, help="a connection to each of so many")
     add("--no-retries", dest="retries", action="store_false", help="show every refusal")
     add("--output", choices=["table", "json", "lines"], default="table", help="default: table")
     add("--stop-at-eof", action="store_true", help="stop when standard input closes")

@@ -30,12 +30,21 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What requests look like. Token ids are drawn from [FIRST_TOKEN_ID, vocabulary)."""
+    """What requests look like. Token ids are drawn from [FIRST_TOKEN_ID, vocabulary).
+
+    clients: how many they come from, or 0 where nobody asks.
+    """
 
     prompt: Distribution = DEFAULT_LENGTH
     output: Distribution = DEFAULT_LENGTH
     vocabulary: int = 200
     seed: int = 0
+    clients: int = 0
+
+    def client(self, number: int) -> int:
+        """Which of the clients sends the request. Drawn each time anew, so that arrivals which are
+        independent together are so at each client, too."""
+        return Random(f"{self.seed}/client/{number}").randrange(self.clients)
 
     def lengths(self, number: int) -> Lengths:
         """Of the request with this number: the same whenever it is asked."""

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from demo import autoscaling, story
+from demo.load_pod import LoadPod
 
 from support.waiting import until
 
@@ -56,6 +57,44 @@ def test_the_first_call_after_zero_is_held_and_answered(served: story.Stage) -> 
     _, question, answer = story.QUESTIONS[0]
     assert story.ask(served, question).text == answer
     assert len(story.serving_nodes(served)) == 1
+
+
+@pytest.mark.usefixtures("disposable")
+def test_an_activator_that_is_killed_loses_at_most_what_it_held_and_says_so(
+    served: story.Stage,
+) -> None:
+    """Sixteen calls wait at two activators for the first pod, and one of these gets SIGKILL: its
+    calls are told UNAVAILABLE, which a client may try again, and the other one's are answered."""
+    autoscaling.let_load_decide(served, 0)
+    story.watch_until(served, autoscaling.has_pods(0), print, 120)
+    pod = LoadPod(served.kubectl, served.namespace)
+    pod.start(served.images.runtime)
+    calls = ("--phase", "closed:streams=16,seconds=60,requests=16", "--connections", "call")
+    with pod.running(served.target, *calls, "--no-retries", "--timeout", "60") as run:
+        until(lambda: wanted(served) > 0, seconds=30, what="held calls to ask for a pod", every=0.1)
+        victim, _ = activators(served)
+        place = ("-n", story.SYSTEM_NAMESPACE)
+        served.kubectl("delete", victim, *place, "--grace-period=0", "--force")
+        run.next("report", 90)
+    pod.remove()
+    total = run.events[-1]["total"]
+    assert (total["sent"], total["lost"]) == (16, 0)
+    assert set(total["errors"]) == {"UNAVAILABLE"}
+    assert total["answered"] == 16 - total["errors"]["UNAVAILABLE"] > 0
+    served.kubectl("rollout", "status", "deployment/llm-operator-activator", *place)
+
+
+def wanted(stage: story.Stage) -> int:
+    """Pods that the autoscaler asks for."""
+    scaling = story.deployment(stage)["status"].get("autoscaling", {})
+    return int(scaling.get("desiredReplicas", 0))
+
+
+def activators(stage: story.Stage) -> list[str]:
+    """The activators' pods, as `kubectl delete` takes them."""
+    label = "app.kubernetes.io/component=activator"
+    found = stage.kubectl("get", "pods", "-n", story.SYSTEM_NAMESPACE, "-l", label, "-o", "name")
+    return sorted(found.split())
 
 
 def test_a_pod_that_is_too_many_drains_before_it_ends(served: story.Stage) -> None:

@@ -1,7 +1,11 @@
 """The story of the demo, each part as a promise."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
 from demo import story
+from demo.load_pod import LoadPod, Run
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(300)]
 
@@ -32,3 +36,28 @@ def test_a_spec_change_rolls_out_while_requests_flow_and_none_fails(serving: sto
     counted = flow.stop()
     assert counted.answered > 0
     assert counted.failed == 0, counted.errors
+
+
+def test_a_rollout_fails_no_call_of_clients_that_never_try_again(serving: story.Stage) -> None:
+    """Neither of one that keeps its channels nor of one that opens one for each call."""
+    story.scale(serving, 2)
+    story.watch_until(serving, story.is_scaled(2), print, 90)
+    with without_retries(serving, "stream") as kept, without_retries(serving, "call") as fresh:
+        before = story.change_spec(serving)
+        story.watch_until(serving, story.rolled_out(before), print, 180)
+        story.wait_until_gone(serving, before)
+    for run in (kept, fresh):
+        total = run.events[-1]["total"]
+        assert total["errors"] == {}
+        assert total["answered"] == total["sent"] > 0
+
+
+@contextmanager
+def without_retries(stage: story.Stage, connections: str) -> Iterator[Run]:
+    """Calls flow during the block from clients that take every refusal for an answer."""
+    pod = LoadPod(stage.kubectl, stage.namespace, f"load-{connections}")
+    pod.start(stage.images.runtime)
+    flow = ("--phase", "closed:streams=2,seconds=3600", "--connections", connections)
+    with pod.running(stage.target, *flow, "--no-retries", "--timeout", "60") as run:
+        yield run
+    pod.remove()

@@ -103,6 +103,15 @@ async def test_arrivals_beyond_the_limit_under_way_are_told_as_unsent() -> None:
     assert (generator.total.sent, generator.total.unsent) == (8, 12)
 
 
+async def test_each_client_has_one_connection_for_all_that_it_sends() -> None:
+    servicer = Scripted(after(0.05))
+    plan = Plan((Closed(8, requests=80),), Shape(Fixed(4), Fixed(3), clients=3))
+    async with serving(servicer) as target:
+        generator = await play(plan, target, Policy.STREAM)
+    assert generator.total.fates == {Fate.ANSWERED: 80}
+    assert len(servicer.peers) == 3
+
+
 async def test_a_run_ends_when_it_has_sent_its_requests() -> None:
     async with serving(Scripted(answers)) as target:
         generator = await play(plan_of(Poisson(500, 60), Closed(1, 60), requests=25), target)

@@ -54,6 +54,11 @@ def test_a_trace_is_read_before_anything_is_sent(tmp_path: Path) -> None:
         ((*PHASE, "--vocabulary", "5"), "--vocabulary: the value is 5, it must be between 6"),
         ((*PHASE, "--prompt-tokens", "0"), "--prompt-tokens: 'fixed:tokens=0': tokens is 0"),
         ((*PHASE, "--connections", "many"), "--connections: invalid choice: 'many'"),
+        ((*PHASE, "--clients", "0"), "--clients: the value is 0"),
+        (
+            (*PHASE, "--clients", "2", "--connections", "call"),
+            "--clients: they have a connection each, which is not call",
+        ),
     ],
 )
 def test_a_wrong_line_ends_with_the_option_and_the_limit(

@@ -1,3 +1,5 @@
+from itertools import pairwise
+
 from bench.load.lengths import Fixed, Uniform
 from bench.load.phases import Pause
 from bench.load.plan import FIRST_TOKEN_ID, Plan, Shape, read_traces
@@ -22,6 +24,14 @@ def test_a_prompt_has_its_length_and_known_tokens(
     prompt = Shape(vocabulary=vocabulary).prompt_tokens(number, length)
     assert len(prompt) == length
     assert all(FIRST_TOKEN_ID <= token < vocabulary for token in prompt)
+
+
+def test_clients_send_alike_and_not_in_turns() -> None:
+    shape = Shape(clients=4)
+    senders = [shape.client(number) for number in range(4000)]
+    assert senders == [shape.client(number) for number in range(4000)]
+    assert all(900 < senders.count(client) < 1100 for client in range(4))
+    assert 900 < sum(a == b for a, b in pairwise(senders)) < 1100
 
 
 def test_prompts_of_different_numbers_differ() -> None:

@@ -76,11 +76,11 @@ def test_what_was_taken_and_what_was_missed_make_what_there_was(
     reckoning = Reckoning().see(seen(now, *reports))
     begin = reckoning.moment
     for after in looks:
-        before, requests = reckoning.moment, requests_of(reports) + reckoning.moved
+        before, had = reckoning.moment, requests_of(reports) + reckoning.moved
         now += after
         reports = [told.report(now) for told in pods]
         reckoning = reckoning.see(seen(now, *reports))
-        counted += requests * (reckoning.moment - before) + reckoning.missed
+        counted += had * (reckoning.moment - before) + reckoning.missed
         there_was = sum(told.total(reckoning.moment) - told.total(begin) for told in pods)
         assert abs(counted - there_was) <= len(pods) * 20 * 0.5
 
@@ -104,11 +104,11 @@ def test_one_pod_is_known_exactly_to_its_last_message(
     reckoning = Reckoning().see(seen(now, report))
     begin = reckoning.moment
     for after in looks:
-        before, requests = reckoning.moment, requests_of([report]) + reckoning.moved
+        before, had = reckoning.moment, requests_of([report]) + reckoning.moved
         now += after
         report = told.report(now)
         reckoning = reckoning.see(seen(now, report))
-        counted += requests * (reckoning.moment - before) + reckoning.missed
+        counted += had * (reckoning.moment - before) + reckoning.missed
         there_was = told.total(reckoning.moment) - told.total(begin)
         assert abs(counted - there_was) < 1e-3
 

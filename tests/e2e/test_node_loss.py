@@ -1,0 +1,112 @@
+"""A node that goes without a word, as in a power cut, and takes a draining pod with it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from demo import story
+
+from llm_client import Client, LLMError, Options, connect
+from llm_cluster import faults
+from llm_cluster.layout import node_named
+from llm_cluster.site import Site
+from support.local_cluster import site
+from support.waiting import until
+
+pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
+
+__all__ = ["site"]
+
+DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
+LONG = Options(max_new_tokens=400, ignore_eos=True)
+"""Seconds, where a pod has a fifth of a CPU and runs sixteen of them."""
+
+
+@pytest.fixture
+def spread(stage: story.Stage) -> story.Stage:
+    """An LLMDeployment with a slow pod on each of the two nodes."""
+    story.remove(stage)  # a killed run may have left it
+    text = story.minimal(stage)
+    slow = text.replace("device: cpu,", "device: cpu, resources: {limits: {cpu: 200m}},")
+    assert slow != text
+    stage.kubectl.apply(slow, "-n", stage.namespace)
+    story.scale(stage, 2)
+    story.watch_until(stage, story.is_scaled(2), print, 240)
+    return stage
+
+
+@pytest.fixture
+def other_node(site: Site, spread: story.Stage) -> Iterator[str]:
+    """The node without the operator; it is given back, with all that ran on it, when lost."""
+    (operator,) = pods_of(spread, "operator")
+    (node,) = set(story.serving_nodes(spread)) - {operator["spec"]["nodeName"]}
+    yield node
+    faults.restore(site.layout, node_named(site.layout, node))
+    spread.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
+    for namespace in (story.SYSTEM_NAMESPACE, spread.namespace):
+        spread.kubectl(
+            "wait", "pod", "--all", "-n", namespace, "--for=condition=Ready", "--timeout=180s"
+        )
+
+
+@pytest.mark.usefixtures("disposable")
+async def test_a_victim_that_its_node_takes_along_costs_no_pod_that_serves(
+    site: Site, spread: story.Stage, other_node: str
+) -> None:
+    """The pod on the other node has the least to do and drains when two become one. Then its node
+    goes. The pod that stays answers everything, and no third one is ever made."""
+    by_node = {pod["spec"]["nodeName"]: pod for pod in story.runtime_pods(spread)}
+    victim = by_node.pop(other_node)
+    (stays,) = by_node.values()
+    known = {pod["metadata"]["uid"] for pod in (victim, stays)}
+    async with asks(stays, 24) as kept, asks(victim, 16) as doomed:
+        await asyncio.to_thread(story.scale, spread, 1)
+        await asyncio.to_thread(
+            until, lambda: is_victim(spread, victim), seconds=60, what="the victim to drain"
+        )
+        assert not any(task.done() for task in doomed)
+        await asyncio.to_thread(faults.lose, site.layout, node_named(site.layout, other_node))
+        answers = await asyncio.gather(*kept)
+        ends = await asyncio.gather(*doomed, return_exceptions=True)
+    assert all(len(answer.token_ids) == LONG.max_new_tokens for answer in answers)
+    assert all(isinstance(end, LLMError) for end in ends)
+    seen: set[str] = set()
+
+    def is_settled() -> bool:
+        seen.update(pod["metadata"]["uid"] for pod in story.runtime_pods(spread))
+        return story.is_scaled(1)(story.deployment(spread))
+
+    await asyncio.to_thread(until, is_settled, seconds=240, what="one pod to be all there is")
+    assert seen <= known
+    survivors = [pod for pod in story.runtime_pods(spread) if story.is_pod_ready(pod)]
+    assert [pod["metadata"]["uid"] for pod in survivors] == [stays["metadata"]["uid"]]
+
+
+@asynccontextmanager
+async def asks(pod: dict[str, Any], number: int) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """So many long answers from one pod, under way when the block begins."""
+    async with connect(f"{pod['status']['podIP']}:50051") as client:
+        begun = [asyncio.Event() for _ in range(number)]
+        tasks = [asyncio.create_task(_ask(client, event)) for event in begun]
+        await asyncio.wait_for(begun[0].wait(), 60)
+        yield tasks
+
+
+async def _ask(client: Client, begun: asyncio.Event) -> Any:
+    begun.set()
+    return await client.generate([5] * 16, LONG, timeout=300)
+
+
+def is_victim(stage: story.Stage, pod: dict[str, Any]) -> bool:
+    """Whether the pod is marked as the one to go."""
+    found = stage.kubectl.get("pod", pod["metadata"]["name"], "-n", stage.namespace)
+    return (found["metadata"].get("annotations") or {}).get(DELETION_COST) == "-1000"
+
+
+def pods_of(stage: story.Stage, component: str) -> list[dict[str, Any]]:
+    """The chart's pods of one component."""
+    label = f"app.kubernetes.io/component={component}"
+    found: dict[str, Any] = stage.kubectl.get("pods", "-n", story.SYSTEM_NAMESPACE, "-l", label)
+    return list(found["items"])
