@@ -18,7 +18,8 @@ class Figure:
     """One measured value.
 
     target: the value to reach; None where the figure is only told. better: which side is good.
-    peers: the same measurement of other ways, in the same unit and run.
+    peers: the same measurement of other ways, in the same unit and run. interval: what the value
+    may be as well, as far as its noise tells; a target within it is neither met nor missed.
     """
 
     name: str
@@ -27,13 +28,18 @@ class Figure:
     target: float | None = None
     better: Literal["lower", "higher"] = "lower"
     peers: Mapping[str, float] = field(default_factory=dict)
+    interval: Sequence[float] = ()
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is reached; None without one."""
+        """Whether the target is reached; None without one, and where noise leaves it open."""
         if self.target is None:
             return None
-        return self.value <= self.target if self.better == "lower" else self.value >= self.target
+        verdicts = {self._is_good(value, self.target) for value in (self.value, *self.interval)}
+        return verdicts.pop() if len(verdicts) == 1 else None
+
+    def _is_good(self, value: float, target: float) -> bool:
+        return value <= target if self.better == "lower" else value >= target
 
 
 def write(name: str, figures: Sequence[Figure]) -> Path:
@@ -76,10 +82,10 @@ def table(command: str, figures: Sequence[Figure]) -> str:
 | figure | value | target | met | peers |
 |---|---|---|---|---|
 """
-    marks = {None: "", True: "yes", False: "**no**"}
+    marks = {"yes": "yes", "no": "**no**", "open": "**cannot tell**", "": ""}
     rows = [
-        f"| {figure.name} | {figure.value:.3g} {figure.unit} | {_target(figure)} "
-        f"| {marks[figure.met]} | {_peers(figure)} |"
+        f"| {figure.name} | {_value(figure)} | {_target(figure)} "
+        f"| {marks[_verdict(figure)]} | {_peers(figure)} |"
         for figure in figures
     ]
     return heading + "\n".join(rows) + "\n"
@@ -108,9 +114,24 @@ def show(title: str, figures: Iterable[Figure], console: Console) -> None:
 
 
 def _row(figure: Figure) -> tuple[str, ...]:
-    mark = {None: "", True: "[green]yes[/green]", False: "[red]no[/red]"}[figure.met]
+    colours = {"yes": "green", "no": "red", "open": "yellow"}
+    verdict = _verdict(figure)
+    mark = f"[{colours[verdict]}]{verdict}[/]" if verdict else ""
+    return figure.name, _value(figure), _target(figure), mark, _peers(figure)
+
+
+def _verdict(figure: Figure) -> str:
+    if figure.met is None:
+        return "" if figure.target is None else "open"
+    return "yes" if figure.met else "no"
+
+
+def _value(figure: Figure) -> str:
     value = f"{figure.value:.3g} {figure.unit}"
-    return figure.name, value, _target(figure), mark, _peers(figure)
+    if not figure.interval:
+        return value
+    low, high = figure.interval
+    return f"{value} ({low:.3g} to {high:.3g})"
 
 
 def _target(figure: Figure) -> str:

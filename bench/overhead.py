@@ -4,7 +4,7 @@ The same steps twice: served (a `llm-runtime serve` process and streaming client
 bare (the steps that the engine's batch plans for these requests, replayed with an argmax and
 nothing else). Rounds alternate, so that a slow minute of the machine hits both. Each pair of
 sessions is loaded anew, because where the weights come to lie in memory makes sessions differ by
-more than what is measured; how much is told as the spread.
+more than what is measured; what that leaves open is told as an interval.
 """
 
 import asyncio
@@ -16,9 +16,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import comb
 from pathlib import Path
 
 from llm_client import Client, Options, connect
@@ -53,27 +54,60 @@ class Workload:
 
 
 @dataclass(frozen=True, slots=True)
-class Overhead:
-    """Medians over all rounds, in seconds for the whole workload.
-
-    spread: by how much the bare loop differs from one pair of sessions to another, in percent of
-    its median, to either side.
-    """
+class Pair:
+    """Medians over the rounds of one pair of sessions, in seconds for the whole workload."""
 
     bare: float
     served: float
-    generated: int
-    spread: float
 
     @property
     def percent(self) -> float:
         """Time added, in percent of the bare loop."""
         return 100 * (self.served / self.bare - 1)
 
+
+@dataclass(frozen=True, slots=True)
+class Overhead:
+    """What was measured of a workload that generates so many tokens."""
+
+    pairs: Sequence[Pair]
+    generated: int
+
+    @property
+    def bare(self) -> float:
+        """Seconds of the bare loop."""
+        return statistics.median(pair.bare for pair in self.pairs)
+
+    @property
+    def served(self) -> float:
+        """Seconds until all answers have arrived."""
+        return statistics.median(pair.served for pair in self.pairs)
+
+    @property
+    def percent(self) -> float:
+        """Time added, in percent of the bare loop."""
+        return statistics.median(pair.percent for pair in self.pairs)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """Within which the true median of the percentage lies, with 95 % or more."""
+        return median_interval([pair.percent for pair in self.pairs])
+
     @property
     def microseconds_per_token(self) -> float:
         """Time added to each generated token."""
         return 1e6 * (self.served - self.bare) / self.generated
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """An interval that holds the median of what the values are drawn from with 95 % or more, if
+    they are six at least: as the sign test has it, without a shape of their distribution."""
+    ordered, count = sorted(values), len(values)
+    beyond, outside = 0, 2 * 0.5**count
+    while outside + 2 * comb(count, beyond + 1) * 0.5**count <= 0.05:
+        beyond += 1
+        outside += 2 * comb(count, beyond) * 0.5**count
+    return ordered[beyond], ordered[-1 - beyond]
 
 
 class _Recorder:
@@ -173,22 +207,11 @@ def measure(artifact: Path, workload: Workload, rounds: int, pairs: int) -> Over
     """Serves and replays the workload in turns, in `pairs` pairs of sessions that are loaded anew;
     of each pair's `rounds` + 1 rounds the first warms up."""
     room = Room.of(artifact, workload)
-    bare: list[list[float]] = []
-    served: list[float] = []
-    for _ in range(pairs):
-        found = _pair(artifact, workload, room, rounds)
-        bare.append(found[0])
-        served += found[1]
-    every = statistics.median(seconds for pair in bare for seconds in pair)
-    medians = [statistics.median(pair) for pair in bare]
-    spread = 50 * (max(medians) - min(medians)) / every
-    return Overhead(every, statistics.median(served), workload.generated, spread)
+    found = [_pair(artifact, workload, room, rounds) for _ in range(pairs)]
+    return Overhead(found, workload.generated)
 
 
-def _pair(
-    artifact: Path, workload: Workload, room: Room, rounds: int
-) -> tuple[list[float], list[float]]:
-    """Seconds of the bare and of the served rounds."""
+def _pair(artifact: Path, workload: Workload, room: Room, rounds: int) -> Pair:
     backend = room.backend(artifact)
     backend.load()
     steps = plan_steps(backend, workload, room)
@@ -199,7 +222,7 @@ def _pair(
             bare.append(replay(backend, steps))
             served.append(asyncio.run(serve_once(target, workload)))
     backend.close()
-    return bare[1:], served[1:]
+    return Pair(statistics.median(bare[1:]), statistics.median(served[1:]))
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """Traces: CSV files with the columns seconds, prompt tokens, output tokens.
 
-A first line that does not begin with a number is a heading. Seconds count from the trace's start
+A first line that holds no number at all is a heading. Seconds count from the trace's start
 and never go back.
 """
 
@@ -29,7 +29,7 @@ def parse_trace(name: str, lines: Iterable[str]) -> Iterator[Arrival]:
     """The arrivals of a trace's lines. Raises InvalidPlanError."""
     latest, count = 0.0, 0
     for line, cells in enumerate(csv.reader(lines), start=1):
-        if not cells or (line == 1 and not _is_number(cells[0])):
+        if not cells or (line == 1 and _is_heading(cells)):
             continue
         try:
             arrival = _arrival(cells, latest)
@@ -63,6 +63,10 @@ def _number(name: str, cell: str) -> float:
     if not _is_number(cell):
         raise InvalidPlanError(f"{name} is {cell!r}, not a number")
     return float(cell)
+
+
+def _is_heading(cells: Sequence[str]) -> bool:
+    return not any(map(_is_number, cells))
 
 
 def _is_number(cell: str) -> bool:

@@ -56,6 +56,8 @@ class CountingPod(GenericHandler):
     utilization: float = 0.01
     failure: grpc.StatusCode | None = None
     calls: int = 0
+    reports: int = 0
+    """Told so far, to anybody."""
     metadata: list[dict[str, Any]] = field(default_factory=list)
     port: int = 0
     server: grpc.aio.Server | None = None
@@ -94,6 +96,7 @@ class CountingPod(GenericHandler):
             yield orca_load_report_pb2.OrcaLoadReport(
                 rps_fractional=RATE, application_utilization=self.utilization
             )
+            self.reports += 1
             await asyncio.sleep(0.2)
 
 

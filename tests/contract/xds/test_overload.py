@@ -1,8 +1,7 @@
 """Under PrefixAffinity an overloaded pod gets fewer prompts, and gets them back."""
 
-import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from llm_operator.xds.load_reports import LoadReports
 from llm_operator.xds.resources import PREFIX_HEADER
 from llm_operator.xds.traffic import Policy, Traffic, to_be_heard
-from support.traffic_stage import KEY, SECONDS, TrafficStage, traffic_stage
+from support.traffic_stage import KEY, SECONDS, CountingPod, TrafficStage, traffic_stage, until
 
 pytestmark = pytest.mark.timeout(60)
 PROMPTS = 300
@@ -45,10 +44,14 @@ async def places(call: Callable[..., Any]) -> Counter[str]:
     return found
 
 
-async def until(holds: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not await holds():  # noqa: ASYNC110  # asked by calls, which take their time
-            await asyncio.sleep(0.05)
+async def two_reports(pod: CountingPod) -> None:
+    """Returns when it has told twice, so that the first of them was heard."""
+    told = pod.reports
+
+    async def has_told() -> bool:
+        return pod.reports >= told + 2
+
+    await until(has_told)
 
 
 async def test_an_overloaded_pod_keeps_part_of_its_prompts_until_it_has_caught_up(
@@ -79,7 +82,7 @@ async def test_a_pod_that_reports_what_cannot_be_true_keeps_its_prompts(
     before = await places(call)
     for lie in (float("nan"), -3.0, 0.0, float("inf")):
         stage.pods["a"].utilization = lie
-        await asyncio.sleep(0.5)  # two reports
+        await two_reports(stage.pods["a"])
         assert await places(call) == before
 
 

@@ -30,6 +30,7 @@ def test_a_trace_needs_no_heading() -> None:
         (("-1,1,1",), "line 1: seconds is -1"),
         (("0,1,1", "x,1,1"), "line 2: seconds is 'x', not a number"),
         (("0,1,1", "nan,1,1"), "line 2: seconds is 'nan', not a number"),
+        (("nan,2,3",), "line 1: seconds is 'nan', not a number"),
         (("0,0,1",), "line 1: prompt tokens is 0, it must be between 1"),
         (("0,1,many",), "line 1: output tokens is 'many', not a number"),
     ],
