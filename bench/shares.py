@@ -4,6 +4,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
+from statistics import median
+
+DRAWS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,3 +92,19 @@ def herding(readings: Sequence[Reading], fair: Mapping[str, float], window: floa
         if total := sum(taken.values()):
             worst = max(worst, *(taken[pod] / total / fair[pod] for pod in fair))
     return worst
+
+
+def chance(readings: Sequence[Reading], fair: Mapping[str, float], window: float) -> float:
+    """What `herding` would be if each of these requests had gone to a pod drawn with its fair share:
+    the median of many draws, always the same ones."""
+    random, pods, shares = Random(0), list(fair), list(fair.values())
+    steps = [sum(r.requests[pod] for pod in pods) for r in readings]
+    found = []
+    for _ in range(DRAWS):
+        taken = Counter(dict.fromkeys(pods, 0))
+        drawn = [Reading(readings[0].at, dict(taken))]
+        for before, after, reading in zip(steps, steps[1:], readings[1:], strict=False):
+            taken.update(random.choices(pods, shares, k=after - before))
+            drawn.append(Reading(reading.at, dict(taken)))
+        found.append(herding(drawn, fair, window))
+    return median(found)

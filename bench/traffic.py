@@ -260,10 +260,10 @@ def policy_figures(bench: Bench) -> Iterator[Figure]:
             whole = sum(fair.values())
             shared = {pod: part / whole for pod, part in fair.items()}
             worst = shares.herding(readings, shared, WINDOW_SECONDS)
+            peers = {"chance alone": shares.chance(readings, shared, WINDOW_SECONDS)}
             limit = 1.5 if policy == "LeastLoad" else None
-            yield Figure(
-                f"{policy}: most of its fair share that a pod got in 5 s", worst, "x", limit
-            )
+            name = f"{policy}: most of its fair share that a pod got in 5 s"
+            yield Figure(name, worst, "x", limit, peers=peers)
         found["ClusterIP"] = _waits(bench, bench.stage.target, rate)
     peers = {policy: waits.p99 for policy, waits in found.items()}
     least = found["LeastLoad"].p99

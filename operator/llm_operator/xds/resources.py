@@ -49,6 +49,8 @@ RETRY_ON = "unavailable,resource-exhausted,cancelled"
 arrive with their GOAWAY (https://github.com/grpc/grpc/issues/41785)."""
 RETRIES = 1
 REPORT_SECONDS = 1
+WEIGHTS_NANOSECONDS = 300_000_000
+"""So often clients work weights out anew: reports of several pods come at different times."""
 EXPIRATION_SECONDS = 10
 """A pod that reports no load for so long is given the mean of the others."""
 MOST_CALLS = 4096
@@ -236,7 +238,7 @@ def _least_load() -> weighted_pb2.ClientSideWeightedRoundRobin:
         oob_reporting_period=duration_pb2.Duration(seconds=REPORT_SECONDS),
         blackout_period=duration_pb2.Duration(seconds=REPORT_SECONDS),
         weight_expiration_period=duration_pb2.Duration(seconds=EXPIRATION_SECONDS),
-        weight_update_period=duration_pb2.Duration(seconds=REPORT_SECONDS),
+        weight_update_period=duration_pb2.Duration(nanos=WEIGHTS_NANOSECONDS),
     )
 
 

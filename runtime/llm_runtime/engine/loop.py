@@ -24,6 +24,7 @@ from llm_runtime.engine.occupancy import Occupancy
 from llm_runtime.engine.request import End, Ending, Request
 from llm_runtime.engine.scheduler import Budget
 from llm_runtime.engine.signals import Recent, Signals
+from llm_runtime.engine.utilization import Utilization, utilization
 
 log = logging.getLogger(__name__)
 
@@ -97,6 +98,7 @@ class Engine:
         self._sizes = Sizes()
         self._started = clock()
         self._occupancy = Occupancy()
+        self._utilization = Utilization()
         self._received = 0
         self._cut_off = 0
         self._is_over = False
@@ -168,6 +170,12 @@ class Engine:
         """Requests over the time since the engine was made, until now."""
         with self._lock:
             return self._occupancy.see(self._clock() - self._started)
+
+    @property
+    def utilization(self) -> float:
+        """How busy it has been of late; 0 after a while without a request."""
+        with self._lock:
+            return self._utilization.lately(self._clock() - self._started)
 
     @property
     def received(self) -> int:
@@ -263,9 +271,11 @@ class Engine:
         self.news.ring()
 
     def _count(self) -> None:
-        """Notes how many requests there are from now on. Called with the lock."""
-        requests = self._load.running + self._load.waiting + self._arrived.waiting
-        self._occupancy = self._occupancy.see(self._clock() - self._started, requests)
+        """Notes what the load is from now on. Called with the lock."""
+        now = self._clock() - self._started
+        load = _plus(self._load, self._arrived.waiting, self._arrived.tokens_queued)
+        self._occupancy = self._occupancy.see(now, load.running + load.waiting)
+        self._utilization = self._utilization.see(now, utilization(load, self.config.shape))
 
     def _finish(self, error: Exception | None) -> None:
         """Ends all requests, those that nobody took in included, and says so."""

@@ -70,7 +70,7 @@ class App:
                 longest_seconds=settings.request_timeout_seconds,
             )
         )
-        report = LoadStream(lambda: load_report(engine.load, engine.config.shape))
+        report = LoadStream(lambda: load_report(engine.utilization))
         self._data = DataPort(
             Spoken(service, self._health, report, settings.pod_name),
             Connections(settings.max_connection_age_seconds, settings.request_timeout_seconds),

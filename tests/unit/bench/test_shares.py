@@ -4,6 +4,7 @@ import pytest
 from bench.shares import (
     Bucket,
     Reading,
+    chance,
     herding,
     last_call,
     merged,
@@ -63,3 +64,15 @@ def test_a_pod_with_a_small_fair_share_is_measured_by_it() -> None:
     fair = {"fast": 0.75, "slow": 0.25}
     readings = [Reading(0, {"fast": 0, "slow": 0}), Reading(5, {"fast": 5, "slow": 5})]
     assert herding(readings, fair, 5.0) == pytest.approx(2.0)
+
+
+def test_chance_alone_herds_few_requests_and_hardly_many() -> None:
+    fair = {"a": 0.75, "b": 0.25}
+
+    def at(rate: int) -> float:
+        readings = [Reading(float(t), {"a": 3 * rate * t, "b": rate * t}) for t in range(20)]
+        assert herding(readings, fair, 5.0) == 1.0
+        return chance(readings, fair, 5.0)
+
+    assert at(1000) < 1.1
+    assert at(1) > 1.4
