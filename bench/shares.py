@@ -95,8 +95,8 @@ def herding(readings: Sequence[Reading], fair: Mapping[str, float], window: floa
 
 
 def chance(readings: Sequence[Reading], fair: Mapping[str, float], window: float) -> float:
-    """What `herding` would be if each of these requests had gone to a pod drawn with fair shares: the
-    median of many draws, always the same ones."""
+    """What `herding` would be if each of these requests had gone to a pod drawn with fair shares:
+    the median of many draws, always the same ones."""
     random, pods, shares = Random(0), list(fair), list(fair.values())
     steps = [sum(r.requests[pod] for pod in pods) for r in readings]
     found = []
