@@ -47,6 +47,7 @@ ENDLESS_QUEUE = {"maxQueue": 10_000, "maxQueuedTokens": 10_000_000}
 """Nobody is refused: whoever waits is measured."""
 SLOWED = 1 / 3
 WINDOW_SECONDS = 5.0
+UNKNOWN_SECONDS = 3.0
 SETTLE_SECONDS = 12.0
 """Longer than a weight lasts at a client."""
 
@@ -264,11 +265,8 @@ def policy_figures(bench: Bench) -> Iterator[Figure]:
             fair = {pod: (SLOWED if pod == slow else 1.0) for pod in bench.pods()}
             whole = sum(fair.values())
             shared = {pod: part / whole for pod, part in fair.items()}
-            worst = shares.herding(readings, shared, WINDOW_SECONDS)
-            peers = {"chance alone": shares.chance(readings, shared, WINDOW_SECONDS)}
             limit = 1.5 if policy == "LeastLoad" else None
-            name = f"{policy}: most of its fair share that a pod got in 5 s"
-            yield Figure(name, worst, "x", limit, peers=peers)
+            yield from _herding(policy, readings, shared, limit)
         found["ClusterIP"] = _waits(bench, bench.stage.target, rate)
     peers = {policy: waits.p99 for policy, waits in found.items()}
     least = found["LeastLoad"].p99
@@ -278,6 +276,21 @@ def policy_figures(bench: Bench) -> Iterator[Figure]:
     unanswered = {policy: float(waits.unanswered) for policy, waits in found.items()}
     least_unanswered = found["LeastLoad"].unanswered
     yield Figure("LeastLoad: requests not answered", least_unanswered, "", 0, peers=unanswered)
+
+
+def _herding(
+    policy: str, readings: list[Reading], fair: dict[str, float], limit: float | None
+) -> Iterator[Figure]:
+    """In the first seconds nobody has told clients a load, and calls go to pods in turn."""
+    name = f"{policy}: most of its fair share that a pod got in 5 s"
+    begun = next(
+        r.at for r in readings if any(r.requests[p] > readings[0].requests[p] for p in fair)
+    )
+    known = [reading for reading in readings if reading.at >= begun + UNKNOWN_SECONDS]
+    chance = {"chance alone": shares.chance(known, fair, WINDOW_SECONDS)}
+    yield Figure(name, shares.herding(known, fair, WINDOW_SECONDS), "x", limit, peers=chance)
+    whole = shares.herding(readings, fair, WINDOW_SECONDS)
+    yield Figure(f"{name}, from the very first call on", whole, "x")
 
 
 @dataclass(frozen=True, slots=True)

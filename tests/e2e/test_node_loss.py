@@ -19,7 +19,6 @@ pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 
 __all__ = ["site"]
 
-DELETION_COST = "controller.kubernetes.io/pod-deletion-cost"
 LONG = Options(max_new_tokens=400, ignore_eos=True)
 """Seconds, where a pod has a fifth of a CPU and runs sixteen of them."""
 
@@ -39,16 +38,18 @@ def spread(stage: story.Stage) -> story.Stage:
 
 @pytest.fixture
 def other_node(site: Site, spread: story.Stage) -> Iterator[str]:
-    """The node without the operator; it is given back, with all that ran on it, when lost."""
-    (operator,) = pods_of(spread, "operator")
-    (node,) = set(story.serving_nodes(spread)) - {operator["spec"]["nodeName"]}
+    """The node without the leader; it is given back, with all that ran on it, when lost."""
+    system = ("-n", story.SYSTEM_NAMESPACE)
+    lease = spread.kubectl.get("lease", "llm-operator", *system)
+    leader = spread.kubectl.get("pod", lease["spec"]["holderIdentity"].partition("_")[0], *system)
+    (node,) = set(story.serving_nodes(spread)) - {leader["spec"]["nodeName"]}
     yield node
     faults.restore(site.layout, node_named(site.layout, node))
     spread.kubectl("wait", "node", "--all", "--for=condition=Ready", "--timeout=120s")
-    for namespace in (story.SYSTEM_NAMESPACE, spread.namespace):
-        spread.kubectl(
-            "wait", "pod", "--all", "-n", namespace, "--for=condition=Ready", "--timeout=180s"
-        )
+    for deployment in spread.kubectl("get", "deployments", *system, "-o", "name").split():
+        spread.kubectl("rollout", "status", deployment, *system, "--timeout=180s")
+    pods = ("pod/hub", "pod/client", "-n", spread.namespace)
+    spread.kubectl("wait", *pods, "--for=condition=Ready", "--timeout=180s")
 
 
 @pytest.mark.usefixtures("disposable")
@@ -64,7 +65,7 @@ async def test_a_victim_that_its_node_takes_along_costs_no_pod_that_serves(
     async with asks(stays, 24) as kept, asks(victim, 16) as doomed:
         await asyncio.to_thread(story.scale, spread, 1)
         await asyncio.to_thread(
-            until, lambda: is_victim(spread, victim), seconds=60, what="the victim to drain"
+            until, lambda: is_leaving(spread, victim), seconds=60, what="the victim to drain"
         )
         assert not any(task.done() for task in doomed)
         await asyncio.to_thread(faults.lose, site.layout, node_named(site.layout, other_node))
@@ -99,14 +100,8 @@ async def _ask(client: Client, begun: asyncio.Event) -> Any:
     return await client.generate([5] * 16, LONG, timeout=300)
 
 
-def is_victim(stage: story.Stage, pod: dict[str, Any]) -> bool:
-    """Whether the pod is marked as the one to go."""
-    found = stage.kubectl.get("pod", pod["metadata"]["name"], "-n", stage.namespace)
-    return (found["metadata"].get("annotations") or {}).get(DELETION_COST) == "-1000"
-
-
-def pods_of(stage: story.Stage, component: str) -> list[dict[str, Any]]:
-    """The chart's pods of one component."""
-    label = f"app.kubernetes.io/component={component}"
-    found: dict[str, Any] = stage.kubectl.get("pods", "-n", story.SYSTEM_NAMESPACE, "-l", label)
-    return list(found["items"])
+def is_leaving(stage: story.Stage, pod: dict[str, Any]) -> bool:
+    """Whether the pod gets no new calls."""
+    return not story.is_pod_ready(
+        stage.kubectl.get("pod", pod["metadata"]["name"], "-n", stage.namespace)
+    )
