@@ -1,6 +1,7 @@
 """A node that goes without a word, as in a power cut, and takes a draining pod with it."""
 
 import asyncio
+import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import pytest
 from demo import story
 
-from llm_client import Client, LLMError, Options, connect
+from llm_client import LLMError, Options, connect
 from llm_cluster import faults
 from llm_cluster.layout import node_named
 from llm_cluster.site import Site
@@ -20,7 +21,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.long, pytest.mark.timeout(900)]
 __all__ = ["site"]
 
 LONG = Options(max_new_tokens=400, ignore_eos=True)
-"""Seconds, where a pod has a fifth of a CPU and runs sixteen of them."""
+"""Many seconds, where a pod has a tenth of a CPU and runs sixteen of them."""
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def spread(stage: story.Stage) -> story.Stage:
     """An LLMDeployment with a slow pod on each of the two nodes."""
     story.remove(stage)  # a killed run may have left it
     text = story.minimal(stage)
-    slow = text.replace("device: cpu,", "device: cpu, resources: {limits: {cpu: 200m}},")
+    slow = text.replace("cpu: 500m", "cpu: 100m")
     assert slow != text
     stage.kubectl.apply(slow, "-n", stage.namespace)
     story.scale(stage, 2)
@@ -87,17 +88,23 @@ async def test_a_victim_that_its_node_takes_along_costs_no_pod_that_serves(
 
 @asynccontextmanager
 async def asks(pod: dict[str, Any], number: int) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """So many long answers from one pod, under way when the block begins."""
-    async with connect(f"{pod['status']['podIP']}:50051") as client:
-        begun = [asyncio.Event() for _ in range(number)]
-        tasks = [asyncio.create_task(_ask(client, event)) for event in begun]
-        await asyncio.wait_for(begun[0].wait(), 60)
+    """So many long answers from one pod, which has them all when the block begins."""
+    address = pod["status"]["podIP"]
+    async with connect(f"{address}:50051") as client:
+        calls = [client.generate([5] * 16, LONG, timeout=150) for _ in range(number)]
+        tasks = [asyncio.create_task(call) for call in calls]
+        await asyncio.to_thread(
+            until, lambda: work_of(address) == number, seconds=60, what="the requests to arrive"
+        )
         yield tasks
 
 
-async def _ask(client: Client, begun: asyncio.Event) -> Any:
-    begun.set()
-    return await client.generate([5] * 16, LONG, timeout=300)
+def work_of(address: str) -> float:
+    """Requests that the pod has."""
+    with urllib.request.urlopen(f"http://{address}:9090/metrics", timeout=10) as page:
+        lines = [line.split() for line in page.read().decode().splitlines()]
+    named = ("llm_requests_running", "llm_requests_waiting")
+    return sum(float(line[1]) for line in lines if line and line[0] in named)
 
 
 def is_leaving(stage: story.Stage, pod: dict[str, Any]) -> bool:
