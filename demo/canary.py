@@ -40,10 +40,22 @@ def is_complete(found: dict[str, Any]) -> bool:
     return rollout.get("phase") == "Complete" and "weights" not in rollout and is_ready(found)
 
 
+def is_taken_back(found: dict[str, Any]) -> bool:
+    """Whether the new revision was given up and the old one has every call."""
+    rollout = found["status"].get("rollout", {})
+    told = (rollout.get("phase"), rollout.get("weights", {}).get("canaryPercent"))
+    return told == ("RolledBack", 0) and found["status"]["readyReplicas"] > 0
+
+
 def promote(stage: Stage) -> str:
+    """Lets the current revision take its next step; returns the command."""
+    return say(stage, "promote")
+
+
+def say(stage: Stage, what: str) -> str:
     """Gives the command for the current revision anew; returns it."""
     revision = deployment(stage)["status"]["currentRevision"]
-    command = f"promote@{revision}"
+    command = f"{what}@{revision}"
     place = ("-n", stage.namespace, f"llmd/{stage.name}")
     stage.kubectl("annotate", *place, f"{ACTION}-")
     watch_until(stage, _has_forgotten, lambda _: None, 30)  # or it would not be one of its own

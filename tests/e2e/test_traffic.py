@@ -82,3 +82,39 @@ def test_a_promoted_canary_takes_over_while_requests_flow_and_none_fails(
     assert not set(counts) & set(old)
     assert counted.answered > 0
     assert counted.failed == 0, counted.errors
+
+
+def test_an_aborted_canary_gives_every_call_back_and_none_fails(stage: story.Stage) -> None:
+    serve(stage)
+    flow = story.FlowingRequests(stage, 240, by_name=True)
+    try:
+        canary.begin(stage, [{"setWeight": 50}, {"pause": {}}])
+        story.watch_until(stage, canary.is_paused(50), print, 120)
+        new = pods_of(stage, "currentRevision")
+        canary.say(stage, "abort")
+        story.watch_until(stage, canary.is_taken_back, print, 60)
+        counts = canary.count_pods(stage, 100)
+    finally:
+        counted = flow.stop()
+    assert not set(counts) & set(new)
+    assert counted.failed == 0, counted.errors
+    healthy = story.condition(story.deployment(stage), "RolloutHealthy")
+    assert (healthy["status"], healthy["reason"]) == ("False", "Aborted")
+
+
+def test_a_canary_that_crashes_is_taken_back_by_itself_and_answers_nobody(
+    stage: story.Stage,
+) -> None:
+    serve(stage)
+    flow = story.FlowingRequests(stage, 240, by_name=True)
+    try:
+        steps = {"strategy": "Canary", "steps": [{"setWeight": 50}]}
+        crash = {"name": "PYTHONHOME", "value": "/nowhere"}
+        story.patch_spec(stage, {"rollout": steps, "runtime": {"env": [crash]}})
+        story.watch_until(stage, canary.is_taken_back, print, 180)
+    finally:
+        counted = flow.stop()
+    assert counted.answered > 0
+    assert counted.failed == 0, counted.errors
+    abort = story.deployment(stage)["status"]["rollout"]["abort"]
+    assert abort["reason"] == "CrashLoopBackOff"

@@ -18,6 +18,7 @@ class ConditionType(StrEnum):
     CAPACITY_AVAILABLE = "CapacityAvailable"
     AVAILABLE = "Available"
     PROGRESSING = "Progressing"
+    ROLLOUT_HEALTHY = "RolloutHealthy"
     AUTOSCALING_ACTIVE = "AutoscalingActive"
     ROUTE_READY = "RouteReady"
     RUNTIME_OUTDATED = "RuntimeOutdated"
@@ -76,6 +77,9 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     ROLLOUT_COMPLETE = "RolloutComplete"
     PROGRESS_DEADLINE_EXCEEDED = "ProgressDeadlineExceeded"
+    ROLLED_BACK = "RolledBack"
+    # RolloutHealthy, beside reasons of pods that do not come or keep ending
+    ABORTED = "Aborted"
     # AutoscalingActive
     SCALING_ACTIVE = "ScalingActive"
     METRICS_UNAVAILABLE = "MetricsUnavailable"

@@ -12,13 +12,17 @@ from typing import Any
 
 from llm_operator.api.conditions import moment
 from llm_operator.api.llmdeployment import LLMDeploymentSpec, RolloutStep
+from llm_operator.reconcile import pods
 from llm_operator.reconcile.world import World
 from llm_operator.rollout.canary import (
-    PROMOTE,
+    COMMANDS,
+    Abort,
     Facts,
+    Failure,
     Pause,
     Progress,
     SetWeight,
+    Shortage,
     Step,
     advance,
     has_pods,
@@ -28,6 +32,10 @@ from llm_operator.rollout.canary import (
 )
 from llm_operator.rollout.clients import Shares, have_accepted
 from llm_operator.rollout.drawn import is_within_bounds
+from llm_operator.rollout.rolling import Fleet
+
+MOST_RESTARTS = 3
+"""One end may be bad luck, and a second one too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +51,7 @@ class Canary:
         shares: per cent of the calls by revision, to be told next.
         is_verified: whether clients share their calls so already.
         is_over: whether nothing is left to do but to take the stable revision's pods away.
-        seconds_left: until time alone ends a pause.
+        seconds_left: until time alone ends a pause or makes pods late.
     """
 
     revision: str
@@ -63,23 +71,28 @@ class Canary:
         return self.shares[self.revision]
 
     @property
+    def abort(self) -> Abort | None:
+        """That it was taken back, and why. The stable revision then gets every call."""
+        return self.progress.abort
+
+    @property
     def pause(self) -> Pause | None:
         """The pause that it is in."""
-        if self.progress.step >= len(self.steps):
+        if self.abort is not None or self.progress.step >= len(self.steps):
             return None
         step = self.steps[self.progress.step]
         return step if isinstance(step, Pause) else None
 
 
 def canary_of(
-    world: World, spec: LLMDeploymentSpec, *, revision: str, wanted: int, available: int
+    world: World, spec: LLMDeploymentSpec, *, revision: str, wanted: int, fleet: Fleet
 ) -> Canary | None:
-    """The canary; None where the strategy has none, nothing is to be replaced, or no pod is wanted
-    that could take a call."""
+    """The canary, whose pods are `fleet`; None where the strategy has none, nothing is to be
+    replaced, or no pod is wanted that could take a call."""
     stable = world.deployment.status.get("stableRevision")
     if spec.rollout.strategy != "Canary" or stable in (None, revision) or not wanted:
         return None
-    steps = tuple(map(_step, spec.rollout.steps))
+    steps, available = tuple(map(_step, spec.rollout.steps)), fleet.available
 
     def shares_at(progress: Progress) -> Shares:
         share = percent(progress, steps, wanted, available)
@@ -91,22 +104,26 @@ def canary_of(
         wanted=wanted,
         available=available,
         are_shares_true=_are_true(world, shares_at(before)),
+        deadline_seconds=spec.rollout.progress_deadline_seconds,
+        failure=_failure(world, spec, revision),
         action=_action(world, revision),
     )
     progress = advance(before, steps, facts)
     shares = shares_at(progress)
-    is_past = progress.step >= len(steps)
+    is_past, are_true = progress.step >= len(steps), _are_true(world, shares)
+    asked = pods_of_step(progress, steps, wanted)
     return Canary(
         revision=revision,
         stable=str(stable),
         steps=steps,
         progress=progress,
-        pods=pods_of_step(progress, steps, wanted),
+        # Pods that were taken back go when no client calls them any more.
+        pods=asked if progress.abort is None or are_true else fleet.wanted,
         has_pods=has_pods(progress, steps, wanted, available),
         shares=shares,
         is_verified=is_verified(world, shares),
-        is_over=is_past and shares[revision] == 100 and _are_true(world, shares),
-        seconds_left=time_left(progress, steps, world.now),
+        is_over=is_past and shares[revision] == 100 and are_true,
+        seconds_left=time_left(progress, steps, facts),
     )
 
 
@@ -169,8 +186,29 @@ def _progress(world: World, revision: str, steps: tuple[Step, ...]) -> Progress:
     return Progress(
         step=min(int(rollout.get("stepIndex") or 0), len(steps)),
         paused_since=moment(began) if began else None,
+        shortage=_shortage(rollout.get("shortage")),
+        abort=_abort(rollout.get("abort")),
         last_action=rollout.get("lastAction"),
     )
+
+
+def _shortage(told: Mapping[str, Any] | None) -> Shortage | None:
+    return Shortage(int(told["available"]), moment(told["since"])) if told else None
+
+
+def _abort(told: Mapping[str, Any] | None) -> Abort | None:
+    failure = Failure(told["reason"], told["message"]) if told else None
+    return Abort(failure, moment(told["time"])) if told and failure else None
+
+
+def _failure(world: World, spec: LLMDeploymentSpec, revision: str) -> Failure | None:
+    """A pod of the revision that ends again and again, each time for that reason."""
+    mine = (pod for pod in world.pods if pods.is_runtime_pod(pod, revision))
+    for pod in sorted(mine, key=lambda pod: str(pod["metadata"]["name"])):
+        trouble = pods.trouble_of(pod, spec.rollout.startup_timeout_seconds)
+        if trouble is not None and not pods.is_ready(pod) and pods.restarts(pod) >= MOST_RESTARTS:
+            return Failure(trouble.reason, f"pod {pod['metadata']['name']}: {trouble.message}")
+    return None
 
 
 def _weights(world: World) -> Mapping[str, Any]:
@@ -181,4 +219,4 @@ def _weights(world: World) -> Mapping[str, Any]:
 def _action(world: World, revision: str) -> str | None:
     """The command that stands, if it is one for this revision."""
     given = world.deployment.rollout_action
-    return given if given == f"{PROMOTE}@{revision}" else None
+    return given if given in {f"{command}@{revision}" for command in COMMANDS} else None

@@ -9,6 +9,7 @@ from llm_operator.drain.victims import DRAINED_COST
 from llm_operator.reconcile.actions import Apply, Cost, Event, Write
 from llm_operator.reconcile.difference import has_drifted
 from llm_operator.reconcile.world import World
+from llm_operator.rollout.canary import RETRY
 
 _STARTED = {
     Reason.EXPORTING: "ExportStarted",
@@ -97,18 +98,15 @@ def _of_rollout(before: Stored, after: Stored) -> Iterator[Event]:
         return
     if changed["reason"] == Reason.ROLLOUT_COMPLETE:
         yield Event("Normal", "RolloutCompleted", changed["message"])
-    elif changed["status"] == "False":
+    elif changed["status"] == "False" and changed["reason"] != Reason.ROLLED_BACK:
         yield _warning("RolloutStalled", changed)
 
 
 def _of_canary(before: Stored, after: Stored) -> Iterator[Event]:
     old, new = before.get("rollout") or {}, after.get("rollout") or {}
     revision, is_same = after.get("currentRevision"), _is_same_canary(before, after)
-    action = new.get("lastAction")
-    if action and action != old.get("lastAction"):
-        yield Event(
-            "Normal", "RolloutPromoted", f"{action}: on with the next step", action="Promote"
-        )
+    yield from _of_command(old, new)
+    yield from _of_abort(before, after)
     if is_same and new["stepIndex"] > old["stepIndex"]:
         message = f"revision {revision}: step {new['stepIndex']} is done"
         yield Event("Normal", "StepCompleted", message)
@@ -117,6 +115,30 @@ def _of_canary(before: Stored, after: Stored) -> Iterator[Event]:
     if new.get("phase") == "Paused" and (old.get("phase") != "Paused" or not is_same):
         progressing = _condition(after, ConditionType.PROGRESSING)
         yield Event("Normal", "RolloutPaused", str(progressing.get("message")))
+
+
+def _of_command(old: Stored, new: Stored) -> Iterator[Event]:
+    """Of one that was obeyed; an abort tells of itself."""
+    action = str(new.get("lastAction") or "")
+    if not action or action == old.get("lastAction") or new.get("abort"):
+        return
+    if action.startswith(RETRY):
+        if old.get("abort"):
+            message = f"{action}: once more from the first step"
+            yield Event("Normal", "RolloutRetried", message, action="Retry")
+    else:
+        yield Event("Normal", "RolloutPromoted", f"{action}: on", action="Promote")
+
+
+def _of_abort(before: Stored, after: Stored) -> Iterator[Event]:
+    old, new = before.get("rollout") or {}, after.get("rollout") or {}
+    abort, revision = new.get("abort") or {}, after.get("currentRevision")
+    if abort and abort != old.get("abort"):
+        message = f"revision {revision} is taken back: {abort['message']}"
+        yield Event("Warning", "RolloutAborted", f"{abort['reason']}: {message}", action="Abort")
+    if new.get("phase") == "RolledBack" and old.get("phase") != "RolledBack":
+        message = f"revision {after.get('stableRevision')} has every call; {revision} has no pods"
+        yield Event("Warning", "RolledBack", message, action="Abort")
 
 
 def _is_same_canary(before: Stored, after: Stored) -> bool:

@@ -62,6 +62,11 @@ def has_started(pod: Manifest) -> bool:
     return any("running" in state or "terminated" in state for state in states)
 
 
+def restarts(pod: Manifest) -> int:
+    """How often its container that ended most often was started again."""
+    return max((int(s.get("restartCount") or 0) for s in container_statuses(pod)), default=0)
+
+
 def is_ready(pod: Manifest) -> bool:
     ready = condition(pod, "Ready")
     return ready is not None and ready["status"] == "True"

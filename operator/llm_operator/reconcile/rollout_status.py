@@ -21,15 +21,20 @@ def of_situation(situation: Situation) -> Mapping[str, Any]:
     }
     if situation.canary is not None:
         found |= _steps(situation.canary)
+    elif not situation.wanted:
+        found |= _kept(situation)
     return {key: value for key, value in found.items() if value is not None}
 
 
 def _phase(situation: Situation) -> str | None:
     if situation.target is None:
         return None
+    canary = situation.canary
+    if canary is not None and canary.abort is not None:
+        return "Aborting" if canary.pods else "RolledBack"
     if verdicts.has_missed_deadline(situation):
         return "Stalled"
-    if situation.canary is not None and situation.canary.pause is not None:
+    if canary is not None and canary.pause is not None:
         return "Paused"
     return "Progressing" if verdicts.is_rolling_out(situation) else "Complete"
 
@@ -49,12 +54,31 @@ def _weights(situation: Situation) -> Mapping[str, Any] | None:
 
 def _steps(canary: Canary) -> dict[str, Any]:
     progress = canary.progress
-    pause = None
+    pause, shortage, abort = None, progress.shortage, None
     if progress.paused_since is not None:
         pause = {"reason": PAUSE_REASON, "startTime": timestamp(progress.paused_since)}
+    if progress.abort is not None:
+        abort = {
+            "reason": progress.abort.failure.reason,
+            "message": progress.abort.failure.message,
+            "time": timestamp(progress.abort.at),
+            "revision": canary.revision,
+        }
     return {
         "stepIndex": progress.step,
         "stepHash": step_hash(canary.steps),
         "pause": pause,
+        "shortage": shortage
+        and {"available": shortage.available, "since": timestamp(shortage.since)},
+        "abort": abort,
         "lastAction": progress.last_action,
     }
+
+
+def _kept(situation: Situation) -> dict[str, Any]:
+    """At zero there is no canary: one that was taken back comes back so."""
+    before = situation.world.deployment.status
+    rollout = before.get("rollout") or {}
+    if before.get("currentRevision") != situation.hash8 or not rollout.get("abort"):
+        return {}
+    return {key: rollout.get(key) for key in ("stepIndex", "stepHash", "abort", "lastAction")}

@@ -267,7 +267,7 @@ def _canary(situation: Situation) -> Canary | None:
         situation.spec,
         revision=situation.hash8,
         wanted=situation.wanted,
-        available=situation.target_fleet.available,
+        fleet=situation.target_fleet,
     )
     return canary if canary is not None and canary.stable in situation.deployments else None
 

@@ -20,7 +20,7 @@ from llm_operator.reconcile.canary import Canary
 from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.situation import Situation, count, render_template
 from llm_operator.reconcile.world import Manifest
-from llm_operator.rollout.canary import PROMOTE
+from llm_operator.rollout.canary import PROMOTE, RETRY, Abort
 from llm_operator.rollout.clients import have_accepted
 
 STEP_REASON: Mapping[str, Reason] = {
@@ -67,6 +67,7 @@ def of_situation(situation: Situation) -> list[Condition]:
         *_capacity(situation),
         *_available(situation),
         *_progressing(situation),
+        *_rollout_healthy(situation),
         *_autoscaling(situation),
         *route_verdict.of_situation(situation),
         *_outdated(situation),
@@ -209,7 +210,10 @@ def _progressing(situation: Situation) -> Iterator[Condition]:
     kind = ConditionType.PROGRESSING
     if situation.target is None:
         return
-    if has_missed_deadline(situation):
+    abort = situation.canary.abort if situation.canary is not None else None
+    if abort is not None:
+        yield Condition(kind, "False", Reason.ROLLED_BACK, _rolled_back(situation, abort))
+    elif has_missed_deadline(situation):
         seconds = situation.spec.rollout.progress_deadline_seconds
         message = f"no progress for rollout.progressDeadlineSeconds ({seconds} s); "
         message += _rollout_figures(situation)
@@ -224,6 +228,29 @@ def _progressing(situation: Situation) -> Iterator[Condition]:
     else:
         message = f"revision {situation.hash8} has replaced all others"
         yield Condition(kind, "True", Reason.ROLLOUT_COMPLETE, message)
+
+
+def _rolled_back(situation: Situation, abort: Abort) -> str:
+    return (
+        f"revision {situation.hash8} was taken back: {abort.failure.message}; revision "
+        f"{situation.stable} serves. Change the spec, or try it again: "
+        f"{_command(situation, RETRY, situation.hash8)}"
+    )
+
+
+def _command(situation: Situation, command: str, revision: str) -> str:
+    name = situation.world.deployment.name
+    return f"kubectl annotate --overwrite llmd {name} {ROLLOUT_ACTION}={command}@{revision}"
+
+
+def _rollout_healthy(situation: Situation) -> Iterator[Condition]:
+    """Told of a revision that was taken back."""
+    abort = situation.canary.abort if situation.canary is not None else None
+    if abort is not None:
+        # Another version of the operator may know reasons that this one does not.
+        is_known = abort.failure.reason in set(Reason)
+        reason = Reason(abort.failure.reason) if is_known else Reason.ABORTED
+        yield Condition(ConditionType.ROLLOUT_HEALTHY, "False", reason, abort.failure.message)
 
 
 def _rollout_figures(situation: Situation) -> str:
@@ -244,12 +271,10 @@ def _canary_sentence(situation: Situation, canary: Canary) -> str:
 
 
 def _what_a_canary_waits_for(situation: Situation, canary: Canary) -> str:
-    pause, name = canary.pause, situation.world.deployment.name
+    pause = canary.pause
     if pause is not None and pause.seconds is None:
-        return (
-            f"paused until it is promoted: kubectl annotate --overwrite llmd {name} "
-            f"{ROLLOUT_ACTION}={PROMOTE}@{canary.revision}"
-        )
+        command = _command(situation, PROMOTE, canary.revision)
+        return f"paused until it is promoted: {command}"
     if pause is not None:
         return f"paused for {pause.seconds} s"
     if not canary.has_pods:
@@ -369,4 +394,5 @@ def is_stalled(situation: Situation) -> bool:
     if situation.target is None:
         export = situation.export
         return isinstance(export, exports.Failed) and not export.is_retryable
-    return has_missed_deadline(situation)
+    is_taken_back = situation.canary is not None and situation.canary.abort is not None
+    return is_taken_back or has_missed_deadline(situation)

@@ -1,7 +1,8 @@
 """How far a new revision has got through its steps, and what share of the calls it gets. Pure.
 
 A step is over when what it asks for is so: a share, when its pods are available and clients follow
-it; a pause, when its time has passed or somebody promotes the revision.
+it; a pause, when its time has passed or somebody promotes the revision. A revision whose pods do
+not come, or keep ending, is taken back: it gets no calls until somebody wants it tried again.
 """
 
 import math
@@ -10,6 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 PROMOTE = "promote"
+PROMOTE_FULL = "promote-full"
+ABORT = "abort"
+RETRY = "retry"
+COMMANDS = (PROMOTE, PROMOTE_FULL, ABORT, RETRY)
+"""One step further, past the last step, back to the stable revision, and once more from the first
+step."""
+
+ABORTED = "Aborted"
+DEADLINE = "ProgressDeadlineExceeded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +39,30 @@ class Pause:
 Step = SetWeight | Pause
 
 
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a revision must not go on, as a reason and in a sentence."""
+
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """A revision was taken back."""
+
+    failure: Failure
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A step has waited for pods since then, with so many of them available."""
+
+    available: int
+    since: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Where a canary stands.
@@ -36,11 +70,15 @@ class Progress:
     Attributes:
         step: index of the step it is at; the number of steps once it is past the last.
         paused_since: when its pause began.
-        last_action: the command that was obeyed last. It is not obeyed again while it stands.
+        shortage: while pods of its step are missing.
+        abort: that it was taken back, and why.
+        last_action: the command that was seen last. It is not obeyed again while it stands.
     """
 
     step: int = 0
     paused_since: datetime | None = None
+    shortage: Shortage | None = None
+    abort: Abort | None = None
     last_action: str | None = None
 
 
@@ -52,13 +90,17 @@ class Facts:
         wanted: pods of the LLMDeployment, 1 or more.
         available: pods of the new revision that serve.
         are_shares_true: whether calls are shared now as the step asks.
-        action: the command that somebody gave for this very revision.
+        deadline_seconds: how long a step may wait for its next pod.
+        failure: what is wrong with the revision's pods, where waiting would not help.
+        action: the command that somebody gave for this very revision, COMMAND@REVISION.
     """
 
     now: datetime
     wanted: int
     available: int
     are_shares_true: bool
+    deadline_seconds: int = 1800
+    failure: Failure | None = None
     action: str | None = None
 
 
@@ -67,14 +109,24 @@ def advance(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress
     shown to clients before it can be true."""
     if facts.action is None:
         progress = replace(progress, last_action=None)
+    elif facts.action != progress.last_action:
+        return _obey(replace(progress, last_action=facts.action), steps, facts)
+    if progress.abort is not None:
+        return progress
+    if facts.failure is not None:
+        return _aborted(progress, facts.failure, facts.now)
+    progress = replace(progress, shortage=_shortage(progress, steps, facts))
+    if is_late(progress, facts):
+        return _aborted(progress, _lateness(progress, steps, facts), facts.now)
+    return _further(progress, steps, facts)
+
+
+def _further(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress:
     if progress.step >= len(steps):
         return replace(progress, paused_since=None)
-    if facts.action is not None and facts.action != progress.last_action:
-        return Progress(step=progress.step + 1, last_action=facts.action)
     match steps[progress.step]:
         case SetWeight():
-            there = has_pods(progress, steps, facts.wanted, facts.available)
-            is_over = facts.are_shares_true and there
+            is_over = facts.are_shares_true and progress.shortage is None
             return _next(progress) if is_over else progress
         case Pause(seconds=seconds):
             since = progress.paused_since or facts.now
@@ -83,13 +135,58 @@ def advance(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress
             return replace(progress, paused_since=since)
 
 
+def _obey(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress:
+    """What was taken back can only be tried again, and what was not cannot."""
+    command = str(facts.action).partition("@")[0]
+    if progress.abort is not None:
+        return Progress(last_action=facts.action) if command == RETRY else progress
+    match command:
+        case "promote" if progress.step < len(steps):
+            return _next(progress)
+        case "promote-full":
+            return Progress(step=len(steps), last_action=facts.action)
+        case "abort":
+            return _aborted(progress, Failure(ABORTED, "somebody asked for it"), facts.now)
+    return progress
+
+
 def _next(progress: Progress) -> Progress:
     return Progress(step=progress.step + 1, last_action=progress.last_action)
 
 
+def _aborted(progress: Progress, failure: Failure, now: datetime) -> Progress:
+    return Progress(abort=Abort(failure, now), last_action=progress.last_action)
+
+
+def _shortage(progress: Progress, steps: Sequence[Step], facts: Facts) -> Shortage | None:
+    """Counted anew with each pod that comes; a pause waits for none."""
+    is_paused = progress.step < len(steps) and isinstance(steps[progress.step], Pause)
+    if is_paused or has_pods(progress, steps, facts.wanted, facts.available):
+        return None
+    known = progress.shortage
+    if known is None or facts.available > known.available:
+        return Shortage(facts.available, facts.now)
+    return replace(known, available=facts.available)
+
+
+def is_late(progress: Progress, facts: Facts) -> bool:
+    """Whether the next pod has not come within the deadline."""
+    shortage = progress.shortage
+    limit = timedelta(seconds=facts.deadline_seconds)
+    return shortage is not None and facts.now >= shortage.since + limit
+
+
+def _lateness(progress: Progress, steps: Sequence[Step], facts: Facts) -> Failure:
+    there, asked = facts.available, pods_of_step(progress, steps, facts.wanted)
+    limit = f"rollout.progressDeadlineSeconds ({facts.deadline_seconds} s)"
+    return Failure(DEADLINE, f"{there} of {asked} pods were available after {limit}")
+
+
 def pods_of_step(progress: Progress, steps: Sequence[Step], wanted: int) -> int:
     """Pods that the new revision is to have: as many of all as it gets of the calls, one at least;
-    all of them past the last step."""
+    all of them past the last step, and none when it was taken back."""
+    if progress.abort is not None:
+        return 0
     if progress.step >= len(steps):
         return wanted
     return max(1, math.ceil(wanted * _percent(steps[: progress.step + 1]) / 100))
@@ -102,8 +199,9 @@ def has_pods(progress: Progress, steps: Sequence[Step], wanted: int, available: 
 
 def percent(progress: Progress, steps: Sequence[Step], wanted: int, available: int) -> int:
     """Per cent of the calls that the new revision gets now: what its step says once it has the pods
-    for it, until then what the step before said, and nothing while none of its pods serves."""
-    if available == 0:
+    for it, until then what the step before said, and nothing while none of its pods serves or when
+    it was taken back."""
+    if available == 0 or progress.abort is not None:
         return 0
     is_ready = has_pods(progress, steps, wanted, available)
     if progress.step >= len(steps):
@@ -117,12 +215,18 @@ def _percent(steps: Sequence[Step]) -> int:
     return given[-1] if given else 0
 
 
-def time_left(progress: Progress, steps: Sequence[Step], now: datetime) -> float | None:
-    """Seconds until time alone ends the pause; None where it does not."""
+def time_left(progress: Progress, steps: Sequence[Step], facts: Facts) -> float | None:
+    """Seconds until time alone changes something: a pause ends, or pods are late."""
+    ends = _ends_at(progress, steps, facts)
+    return max(0.0, (ends - facts.now).total_seconds()) if ends is not None else None
+
+
+def _ends_at(progress: Progress, steps: Sequence[Step], facts: Facts) -> datetime | None:
+    if progress.shortage is not None:
+        return progress.shortage.since + timedelta(seconds=facts.deadline_seconds)
     if progress.step >= len(steps) or progress.paused_since is None:
         return None
     step = steps[progress.step]
     if not isinstance(step, Pause) or step.seconds is None:
         return None
-    ends = progress.paused_since + timedelta(seconds=step.seconds)
-    return max(0.0, (ends - now).total_seconds())
+    return progress.paused_since + timedelta(seconds=step.seconds)

@@ -66,8 +66,23 @@ def changed(cluster: SimulatedCluster) -> tuple[str, str]:
 
 
 def promote(cluster: SimulatedCluster, revision: str) -> None:
-    annotations = {ROLLOUT_ACTION: f"promote@{revision}"}
-    cluster.deployment["metadata"]["annotations"] = annotations
+    say(cluster, f"promote@{revision}")
+
+
+def say(cluster: SimulatedCluster, command: str) -> None:
+    cluster.deployment["metadata"]["annotations"] = {ROLLOUT_ACTION: command}
+
+
+def condition(cluster: SimulatedCluster, kind: str) -> dict[str, Any]:
+    conditions = cluster.deployment["status"]["conditions"]
+    return dict(next((c for c in conditions if c["type"] == kind), {}))
+
+
+def is_all_the_old_ones(cluster: SimulatedCluster, old: str, new: str) -> bool:
+    """Whether the old revision has every call and every pod."""
+    alone = [{"revision": old, "percent": 100}, {"revision": new, "percent": 0}]
+    counts = (cluster.available(old), len(list(cluster.runtime_pods(new))))
+    return shares(cluster) == alone and counts == (4, 0)
 
 
 def told(made: list[Plan]) -> list[str]:
@@ -313,3 +328,185 @@ def test_an_operator_that_dies_in_the_middle_goes_on_where_it_was(die_after: int
         cluster.step()
     run(cluster, 15)
     assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
+
+
+def broken(cluster: SimulatedCluster) -> tuple[str, str]:
+    """A change whose pods never serve; the old revision and the new one."""
+    old = str(cluster.deployment["status"]["currentRevision"])
+    cluster.edit(**CHANGE)
+    cluster.reconcile()
+    new = str(cluster.deployment["status"]["currentRevision"])
+    cluster.broken.add(new)
+    return old, new
+
+
+def test_a_canary_whose_pod_does_not_come_is_taken_back_when_its_time_is_over() -> None:
+    rollout_spec = {"strategy": "Canary", "steps": STEPS, "progressDeadlineSeconds": 60}
+    cluster = serving()
+    cluster.edit(rollout=rollout_spec)
+    run(cluster, 3)
+    old, new = broken(cluster)
+    run(cluster, 50)
+    assert rollout(cluster)["phase"] == "Progressing"
+    made = run(cluster, 25)
+    assert rollout(cluster)["phase"] == "RolledBack"
+    assert rollout(cluster)["abort"]["reason"] == "ProgressDeadlineExceeded"
+    assert "0 of 1 pods were available" in rollout(cluster)["abort"]["message"]
+    assert is_all_the_old_ones(cluster, old, new)
+    assert [e for e in told(made) if e.startswith("Roll")] == ["RolloutAborted", "RolledBack"]
+
+
+def test_a_pause_counts_for_no_deadline() -> None:
+    cluster = serving(
+        steps=[{"setWeight": 20}, {"pause": {"durationSeconds": 500}}, {"setWeight": 50}]
+    )
+    rollout_spec = dict(cluster.deployment["spec"]["rollout"], progressDeadlineSeconds=60)
+    cluster.edit(rollout=rollout_spec)
+    run(cluster, 3)
+    _, new = changed(cluster)
+    cluster.step(490.0)
+    run(cluster, 60)
+    assert rollout(cluster) == {"phase": "Complete"}
+    assert cluster.available(new) == 4
+
+
+def test_what_is_taken_back_stays_so_and_says_how_it_is_tried_again() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10)
+    assert is_all_the_old_ones(cluster, old, new)
+    assert (condition(cluster, "Progressing")["status"], sentence(cluster)) == (
+        "False",
+        f"revision {new} was taken back: somebody asked for it; revision {old} serves. Change "
+        f"the spec, or try it again: kubectl annotate --overwrite llmd "
+        f"{cluster.deployment['metadata']['name']} {ROLLOUT_ACTION}=retry@{new}",
+    )
+    assert condition(cluster, "RolloutHealthy")["reason"] == "Aborted"
+    assert condition(cluster, "Ready")["reason"] == "RolledBack"
+    assert condition(cluster, "Stalled")["status"] == "True"
+    assert cluster.deployment["status"]["stableRevision"] == old
+    assert all(plan.is_empty for plan in run(cluster, 10))
+
+
+def test_the_pods_of_what_is_taken_back_stay_until_no_client_calls_them() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10, acknowledged=1)
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Aborting", 0)
+    assert cluster.available(new) == 1
+    run(cluster, 5)
+    assert rollout(cluster)["phase"] == "RolledBack"
+    assert is_all_the_old_ones(cluster, old, new)
+
+
+def test_a_retry_begins_at_the_first_step() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10)
+    say(cluster, f"retry@{new}")
+    made = run(cluster, 15)
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
+    assert "abort" not in rollout(cluster)
+    assert not condition(cluster, "RolloutHealthy")
+    assert told(made).count("RolloutRetried") == 1
+
+
+def test_a_retry_that_stands_since_before_an_abort_tries_nothing_again() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    say(cluster, f"retry@{new}")
+    made = run(cluster, 5)
+    assert rollout(cluster)["phase"] == "Paused"
+    assert "RolloutRetried" not in told(made)
+    cluster.broken.add(new)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10)
+    say(cluster, f"promote@{new}")
+    run(cluster, 10)
+    assert is_all_the_old_ones(cluster, old, new)
+
+
+def test_another_change_of_the_spec_begins_a_canary_of_its_own_after_an_abort() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10)
+    cluster.edit(**OTHER_CHANGE)
+    run(cluster, 15)
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
+    assert "abort" not in rollout(cluster)
+
+
+def test_a_change_that_is_taken_back_after_an_abort_leaves_nothing_of_it() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10)
+    cluster.edit(runtime={})
+    run(cluster, 15)
+    assert rollout(cluster) == {"phase": "Complete"}
+    assert condition(cluster, "Ready")["status"] == "True"
+
+
+def test_an_abort_outlasts_a_time_at_zero() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10)
+    for replicas in (0, 4):
+        cluster.edit(replicas=replicas)
+        run(cluster, 15)
+        assert rollout(cluster)["abort"]["revision"] == new
+    assert is_all_the_old_ones(cluster, old, new)
+
+
+def test_promoted_in_full_it_passes_all_steps() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    say(cluster, f"promote-full@{new}")
+    run(cluster, 30)
+    assert rollout(cluster) == {"phase": "Complete"}
+    assert (cluster.available(old), cluster.available(new)) == (0, 4)
+
+
+def test_a_pod_that_has_ended_three_times_takes_its_revision_back_at_once() -> None:
+    cluster = serving()
+    old, new = broken(cluster)
+    run(cluster, 5)
+    (pod,) = cluster.runtime_pods(new)
+    ended = {"exitCode": 1, "message": "no such file"}
+    for restarts in (1, 2, 3):
+        assert rollout(cluster)["phase"] == "Progressing"
+        pod["status"]["containerStatuses"] = [
+            {
+                "name": "runtime",
+                "restartCount": restarts,
+                "ready": False,
+                "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                "lastState": {"terminated": ended},
+            }
+        ]
+        clients(cluster)
+        cluster.reconcile()
+    assert rollout(cluster)["abort"]["reason"] == "CrashLoopBackOff"
+    assert "no such file" in rollout(cluster)["abort"]["message"]
+    run(cluster, 10)
+    assert is_all_the_old_ones(cluster, old, new)
+    assert condition(cluster, "RolloutHealthy")["reason"] == "CrashLoopBackOff"
+
+
+@pytest.mark.parametrize("die_after", range(6))
+def test_an_operator_that_dies_while_it_takes_back_goes_on_with_it(die_after: int) -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    for _ in range(8):
+        clients(cluster)
+        with suppress(KilledError):
+            cluster.reconcile(die_after=die_after)
+        cluster.step()
+    run(cluster, 10)
+    assert is_all_the_old_ones(cluster, old, new)

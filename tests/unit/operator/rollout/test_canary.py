@@ -55,7 +55,8 @@ def test_a_pause_without_a_time_lasts_until_the_revision_is_promoted() -> None:
 
 def test_a_pause_with_a_time_ends_by_itself() -> None:
     paused = advance(Progress(step=3), STEPS, GOOD)
-    assert time_left(paused, STEPS, NOW + timedelta(seconds=20)) == 40.0
+    meanwhile = replace(GOOD, now=NOW + timedelta(seconds=20))
+    assert time_left(paused, STEPS, meanwhile) == 40.0
     early, late = (replace(GOOD, now=NOW + timedelta(seconds=s)) for s in (59, 60))
     assert advance(paused, STEPS, early).step == 3
     assert advance(paused, STEPS, late).step == 4
@@ -128,4 +129,45 @@ def test_a_canary_never_goes_back_and_never_skips(
         assert progress.step <= after.step <= progress.step + 1
         assert 0 <= percent(after, course, wanted, available) <= 100
         assert 1 <= pods_of_step(after, course, wanted) <= wanted
+        progress = after
+
+
+def test_each_pod_that_comes_starts_the_time_anew() -> None:
+    progress, facts = Progress(), replace(GOOD, wanted=40, available=0, deadline_seconds=60)
+    for minute in range(4):
+        facts = replace(facts, now=NOW + timedelta(seconds=50 * minute), available=minute)
+        progress = advance(progress, (SetWeight(10),), facts)
+        assert progress.abort is None
+    assert time_left(progress, (SetWeight(10),), facts) == 60.0
+    late = replace(facts, now=facts.now + timedelta(seconds=60))
+    assert advance(progress, (SetWeight(10),), late).abort is not None
+
+
+def test_a_pod_that_goes_starts_no_new_time() -> None:
+    facts = replace(GOOD, wanted=40, available=2, deadline_seconds=60)
+    progress = advance(Progress(), (SetWeight(10),), facts)
+    fewer = replace(facts, now=NOW + timedelta(seconds=30), available=1)
+    progress = advance(progress, (SetWeight(10),), fewer)
+    late = replace(fewer, now=NOW + timedelta(seconds=60))
+    assert advance(progress, (SetWeight(10),), late).abort is not None
+
+
+commands = st.sampled_from(["promote@b", "promote-full@b", "abort@b", "retry@b", None])
+
+
+@given(steps, st.lists(st.tuples(commands, st.integers(0, 9), st.booleans()), max_size=30))
+def test_what_was_taken_back_gets_nothing_until_it_is_retried(
+    steps: tuple[Step, ...], looks: list[tuple[str | None, int, bool]]
+) -> None:
+    progress = Progress()
+    for number, (action, available, are_true) in enumerate(looks):
+        now = NOW + timedelta(seconds=number)
+        facts = Facts(
+            now=now, wanted=4, available=available, are_shares_true=are_true, action=action
+        )
+        after = advance(progress, steps, facts)
+        if progress.abort is not None and action != "retry@b":
+            assert after.abort == progress.abort
+        if after.abort is not None:
+            assert percent(after, steps, 4, available) == pods_of_step(after, steps, 4) == 0
         progress = after
