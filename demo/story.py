@@ -24,6 +24,7 @@ SYSTEM_NAMESPACE = "llm-system"
 DEMO_NAMESPACE = "demo"
 OURS = {"llm-operator.dev/demo": "true"}
 """Labels of the namespaces that the demo made."""
+CHART = ROOT / "charts" / "llm-operator"
 MINIMAL = ROOT / "examples" / "minimal.yaml"
 QUESTIONS = (
     ("chat", "What is the capital of Norway?", "The capital of Norway is Oslo."),
@@ -96,12 +97,14 @@ def install(stage: Stage) -> str:
                 "it. Use another cluster, or remove the namespace first"
             )
     _namespace(stage, SYSTEM_NAMESPACE)
+    # Helm installs a chart's CRDs once and never upgrades them.
+    stage.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(CHART / "crds"))
     stage.kubectl.run(
         "helm",
         "upgrade",
         "--install",
         "llm-operator",
-        str(ROOT / "charts" / "llm-operator"),
+        str(CHART),
         "--namespace",
         SYSTEM_NAMESPACE,
         *stage.images.helm_flags(),
