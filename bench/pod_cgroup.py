@@ -1,9 +1,9 @@
 """A pod's processes and its share of the CPU, on the machine that its node is."""
 
+import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from os import kill
 from pathlib import Path
 
 ROOT = Path("/sys/fs/cgroup")
@@ -28,13 +28,13 @@ def slowed(uid: str, part: float) -> Iterator[None]:
                 quota.write_text(limit)
 
 
-def kill_runtime(uid: str) -> None:
-    """Kills the pod's runtime as a crash would."""
+def kill(uid: str, program: bytes) -> None:
+    """Kills the pod's process with that word in its command line, as a crash would."""
     for folder in _folders(uid):
         for path in folder.rglob("cgroup.procs"):
             for pid in map(int, path.read_text().split()):
-                if b"llm-runtime" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    kill(pid, signal.SIGKILL)
+                if program in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    os.kill(pid, signal.SIGKILL)
                     return
     raise NotHereError(f"no process of pod {uid} is here")
 

@@ -4,6 +4,7 @@ Needs the local cluster, whose nodes are this machine: pods are slowed and kille
 """
 
 import json
+import math
 import threading
 import time
 import urllib.request
@@ -283,9 +284,8 @@ def _herding(
 ) -> Iterator[Figure]:
     """In the first seconds nobody has told clients a load, and calls go to pods in turn."""
     name = f"{policy}: most of its fair share that a pod got in 5 s"
-    begun = next(
-        r.at for r in readings if any(r.requests[p] > readings[0].requests[p] for p in fair)
-    )
+    moved = (r.at for r in readings if any(r.requests[p] > readings[0].requests[p] for p in fair))
+    begun = next(moved, math.inf)
     known = [reading for reading in readings if reading.at >= begun + UNKNOWN_SECONDS]
     chance = {"chance alone": shares.chance(known, fair, WINDOW_SECONDS)}
     yield Figure(name, shares.herding(known, fair, WINDOW_SECONDS), "x", limit, peers=chance)
@@ -324,12 +324,16 @@ def _readings(bench: Bench) -> tuple[list[Reading], Callable[[], None]]:
     """The pods' own counters, read each second until stopped."""
     addresses = {name: pod["status"]["podIP"] for name, pod in bench.pods().items()}
     readings: list[Reading] = []
+    failures: list[OSError] = []
     is_over = threading.Event()
 
     def read() -> None:
-        while not is_over.wait(1.0):
-            found = {name: _received(address) for name, address in addresses.items()}
-            readings.append(Reading(time.time(), found))
+        try:
+            while not is_over.wait(1.0):
+                found = {name: _received(address) for name, address in addresses.items()}
+                readings.append(Reading(time.time(), found))
+        except OSError as error:
+            failures.append(error)
 
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
@@ -337,6 +341,8 @@ def _readings(bench: Bench) -> tuple[list[Reading], Callable[[], None]]:
     def stop() -> None:
         is_over.set()
         thread.join(10)
+        if failures:
+            raise CommandError(f"a pod's counters could not be read: {failures[0]}")
 
     return readings, stop
 
@@ -416,7 +422,7 @@ def leave_figures(bench: Bench) -> Iterator[Figure]:
     pod = sorted(bench.pods().items())[0][1]
     with bench.following(20) as buckets:
         time.sleep(3)
-        pod_cgroup.kill_runtime(pod["metadata"]["uid"])
+        pod_cgroup.kill(pod["metadata"]["uid"], b"llm-runtime")
         time.sleep(8)
     yield Figure("killed pod: calls that failed", sum(b.errors for b in buckets), "", 0)
     story.watch_until(bench.stage, story.is_scaled(3), _quiet, WAIT_SECONDS)

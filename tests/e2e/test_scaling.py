@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from bench import pod_cgroup
 from demo import autoscaling, story
 from demo.load_pod import LoadPod
 
@@ -61,7 +62,7 @@ def test_the_first_call_after_zero_is_held_and_answered(served: story.Stage) -> 
 
 @pytest.mark.usefixtures("disposable")
 def test_an_activator_that_is_killed_loses_at_most_what_it_held_and_says_so(
-    served: story.Stage,
+    served: story.Stage, request: pytest.FixtureRequest
 ) -> None:
     """Sixteen calls wait at two activators for the first pod, and one of these gets SIGKILL: its
     calls are told UNAVAILABLE, which a client may try again, and the other one's are answered."""
@@ -69,18 +70,17 @@ def test_an_activator_that_is_killed_loses_at_most_what_it_held_and_says_so(
     story.watch_until(served, autoscaling.has_pods(0), print, 120)
     pod = LoadPod(served.kubectl, served.namespace)
     pod.start(served.images.runtime)
+    request.addfinalizer(pod.remove)
     calls = ("--phase", "closed:streams=16,seconds=60,requests=16", "--connections", "call")
     with pod.running(served.target, *calls, "--no-retries", "--timeout", "60") as run:
         until(lambda: wanted(served) > 0, seconds=30, what="held calls to ask for a pod", every=0.1)
-        victim, _ = activators(served)
-        place = ("-n", story.SYSTEM_NAMESPACE)
-        served.kubectl("delete", victim, *place, "--grace-period=0", "--force")
+        pod_cgroup.kill(activators(served)[0], b"llm_operator")
         run.next("report", 90)
-    pod.remove()
     total = run.events[-1]["total"]
     assert (total["sent"], total["lost"]) == (16, 0)
     assert set(total["errors"]) == {"UNAVAILABLE"}
     assert total["answered"] == 16 - total["errors"]["UNAVAILABLE"] > 0
+    place = ("-n", story.SYSTEM_NAMESPACE)
     served.kubectl("rollout", "status", "deployment/llm-operator-activator", *place)
 
 
@@ -91,10 +91,10 @@ def wanted(stage: story.Stage) -> int:
 
 
 def activators(stage: story.Stage) -> list[str]:
-    """The activators' pods, as `kubectl delete` takes them."""
+    """The uids of the activators' ready pods."""
     label = "app.kubernetes.io/component=activator"
-    found = stage.kubectl("get", "pods", "-n", story.SYSTEM_NAMESPACE, "-l", label, "-o", "name")
-    return sorted(found.split())
+    found = stage.kubectl.get("pods", "-n", story.SYSTEM_NAMESPACE, "-l", label)
+    return [pod["metadata"]["uid"] for pod in found["items"] if story.is_pod_ready(pod)]
 
 
 def test_a_pod_that_is_too_many_drains_before_it_ends(served: story.Stage) -> None:

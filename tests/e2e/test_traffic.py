@@ -97,6 +97,7 @@ def test_an_aborted_canary_gives_every_call_back_and_none_fails(stage: story.Sta
     finally:
         counted = flow.stop()
     assert not set(counts) & set(new)
+    assert counted.answered > 0
     assert counted.failed == 0, counted.errors
     healthy = story.condition(story.deployment(stage), "RolloutHealthy")
     assert (healthy["status"], healthy["reason"]) == ("False", "Aborted")

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 POINTS = 32
 """How finely a window is kept: older points come closer together than a 32nd of it become one."""
 
+AMENDED_SECONDS = 1.0
+"""What turns out later to have been otherwise was so for about as long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Curve:
@@ -14,17 +17,26 @@ class Curve:
     """(seconds since the epoch, total then), oldest first."""
 
     def see(self, now: float, total: float, window: float) -> "Curve":
-        """With the total of `now`; what `window` seconds no longer reach is dropped."""
+        """With the total of `now`, be it another one than was seen at that moment before; what
+        `window` seconds no longer reach is dropped."""
         points = self.points
+        if points and now == points[-1][0]:
+            points = points[:-1]
         if not points:
             return Curve(((now, total),))
-        if now <= points[-1][0]:
+        if now < points[-1][0]:
             return self
         while len(points) > 1 and points[1][0] <= now - window:
             points = points[1:]
         if len(points) > 1 and now - points[-2][0] < window / POINTS:
             points = points[:-1]
         return Curve((*points, (now, total)))
+
+    def amended(self, missed: float, since: float) -> "Curve":
+        """With so much more at its end, that came in evenly since then."""
+        span = self.points[-1][0] - since
+        points = ((at, total + missed * max(0.0, at - since) / span) for at, total in self.points)
+        return Curve(tuple(points))
 
     def at(self, when: float) -> float:
         """The total then; before the first point and after the last one, theirs."""
@@ -54,9 +66,10 @@ class Mean:
     """What holds since the last point."""
 
     def see(self, now: float, value: float, window: float, missed: float = 0.0) -> "Mean":
-        """With `value` holding from `now` on. `missed`: what the integral of the time before turns
-        out to lack (below 0: to have too much)."""
-        return Mean(self.area.see(now, self._area(now) + missed, window), value)
+        """With `value` holding from `now` on. `missed`: what the integral of the time before
+        turns out to lack (below 0: to have too much)."""
+        area = self.area.see(now, self._area(now), window)
+        return Mean(area.amended(missed, now - AMENDED_SECONDS) if missed else area, value)
 
     def over(self, now: float, window: float) -> float:
         """The mean of the last `window` seconds, or of what there is of them."""

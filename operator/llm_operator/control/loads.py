@@ -61,11 +61,13 @@ class Loads:
         return {uid: self._loads[uid] for uid in followed if uid in self._loads}
 
     def ages(self, key: Key) -> Mapping[str, float]:
-        """How many seconds ago what is known of the LLMDeployment's pods was true, by uid."""
+        """How many seconds ago what is known of the LLMDeployment's pods was true, by uid, of those
+        that tell."""
         now = self.clock()
         return {
             uid: max(0.0, now - self._offsets[uid].ours(load.at_seconds))
             for uid, load in self.of(key).items()
+            if load.at_seconds
         }
 
     def silences(self, key: Key) -> Mapping[str, Silence]:

@@ -6,14 +6,15 @@ what follows for pods and shares.
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from llm_operator.api.conditions import moment
 from llm_operator.api.llmdeployment import LLMDeploymentSpec, RolloutStep
 from llm_operator.reconcile import pods
-from llm_operator.reconcile.world import World
+from llm_operator.reconcile.world import Manifest, World
 from llm_operator.rollout.canary import (
     COMMANDS,
     Abort,
@@ -36,6 +37,9 @@ from llm_operator.rollout.rolling import Fleet
 
 MOST_RESTARTS = 3
 """One end may be bad luck, and a second one too."""
+
+LONGEST_GOODBYE_SECONDS = 30
+"""So long clients are waited for before the pods of what was taken back drain."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +73,11 @@ class Canary:
     def percent(self) -> int:
         """Per cent of the calls that the new revision gets."""
         return self.shares[self.revision]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is expected of clients any more."""
+        return self.is_verified or (self.abort is not None and not self.pods)
 
     @property
     def abort(self) -> Abort | None:
@@ -106,7 +115,9 @@ def canary_of(
         are_shares_true=_are_true(world, shares_at(before)),
         deadline_seconds=spec.rollout.progress_deadline_seconds,
         failure=_failure(world, spec, revision),
-        action=_action(world, revision),
+        pods=sum(1 for _ in _pods_of(world, revision)),
+        action=world.deployment.rollout_action,
+        is_for_it=_is_for(world, revision),
     )
     progress = advance(before, steps, facts)
     shares = shares_at(progress)
@@ -118,7 +129,7 @@ def canary_of(
         steps=steps,
         progress=progress,
         # Pods that were taken back go when no client calls them any more.
-        pods=asked if progress.abort is None or are_true else fleet.wanted,
+        pods=fleet.wanted if _is_still_called(world, progress, shares) else asked,
         has_pods=has_pods(progress, steps, wanted, available),
         shares=shares,
         is_verified=is_verified(world, shares),
@@ -181,7 +192,7 @@ def _progress(world: World, revision: str, steps: tuple[Step, ...]) -> Progress:
     status = world.deployment.status
     rollout = status.get("rollout") or {}
     if status.get("currentRevision") != revision or rollout.get("stepHash") != step_hash(steps):
-        return Progress()
+        return Progress(last_action=rollout.get("lastAction"))
     began = (rollout.get("pause") or {}).get("startTime")
     return Progress(
         step=min(int(rollout.get("stepIndex") or 0), len(steps)),
@@ -201,14 +212,32 @@ def _abort(told: Mapping[str, Any] | None) -> Abort | None:
     return Abort(failure, moment(told["time"])) if told and failure else None
 
 
+def _pods_of(world: World, revision: str) -> Iterator[Manifest]:
+    """Those that are not on their way out: one on a lost node may be so for ever."""
+    for pod in sorted(world.pods, key=lambda pod: str(pod["metadata"]["name"])):
+        if pods.is_runtime_pod(pod, revision) and not pods.is_terminating(pod):
+            yield pod
+
+
 def _failure(world: World, spec: LLMDeploymentSpec, revision: str) -> Failure | None:
     """A pod of the revision that ends again and again, each time for that reason."""
-    mine = (pod for pod in world.pods if pods.is_runtime_pod(pod, revision))
-    for pod in sorted(mine, key=lambda pod: str(pod["metadata"]["name"])):
+    for pod in _pods_of(world, revision):
         trouble = pods.trouble_of(pod, spec.rollout.startup_timeout_seconds)
-        if trouble is not None and not pods.is_ready(pod) and pods.restarts(pod) >= MOST_RESTARTS:
+        if trouble is not None and pods.restarts_of_ended(pod) >= MOST_RESTARTS:
             return Failure(trouble.reason, f"pod {pod['metadata']['name']}: {trouble.message}")
     return None
+
+
+def _is_still_called(world: World, progress: Progress, shares: Shares) -> bool:
+    """Whether clients may still call what was taken back. Those that do not use xDS call it as long
+    as it has pods, and those that do are not waited for without end."""
+    if progress.abort is None:
+        return False
+    if told_shares(world.deployment.status) != shares:
+        return True
+    is_patient = world.now < progress.abort.at + timedelta(seconds=LONGEST_GOODBYE_SECONDS)
+    has_xds = world.settings.has_xds
+    return has_xds and is_patient and not have_accepted(world.clients.reports, shares)
 
 
 def _weights(world: World) -> Mapping[str, Any]:
@@ -216,7 +245,7 @@ def _weights(world: World) -> Mapping[str, Any]:
     return rollout.get("weights") or {}
 
 
-def _action(world: World, revision: str) -> str | None:
-    """The command that stands, if it is one for this revision."""
+def _is_for(world: World, revision: str) -> bool:
+    """Whether the command that stands is one for this revision."""
     given = world.deployment.rollout_action
-    return given if given in {f"{command}@{revision}" for command in COMMANDS} else None
+    return given in {f"{command}@{revision}" for command in COMMANDS}

@@ -105,7 +105,7 @@ def _of_rollout(before: Stored, after: Stored) -> Iterator[Event]:
 def _of_canary(before: Stored, after: Stored) -> Iterator[Event]:
     old, new = before.get("rollout") or {}, after.get("rollout") or {}
     revision, is_same = after.get("currentRevision"), _is_same_canary(before, after)
-    yield from _of_command(old, new)
+    yield from _of_command(old if is_same else {}, new)
     yield from _of_abort(before, after)
     if is_same and new["stepIndex"] > old["stepIndex"]:
         message = f"revision {revision}: step {new['stepIndex']} is done"
@@ -126,7 +126,7 @@ def _of_command(old: Stored, new: Stored) -> Iterator[Event]:
         if old.get("abort"):
             message = f"{action}: once more from the first step"
             yield Event("Normal", "RolloutRetried", message, action="Retry")
-    else:
+    elif new.get("stepIndex", 0) > old.get("stepIndex", 0):
         yield Event("Normal", "RolloutPromoted", f"{action}: on", action="Promote")
 
 

@@ -241,7 +241,8 @@ def _deployments(situation: Situation) -> Iterator[Manifest]:
 def _serving(situation: Situation) -> list[str]:
     """Revisions that have a Deployment or get one, and keep it after this plan."""
     gone = cleanup.ended_revisions(situation)
-    old = [h for h in situation.deployments if h != situation.hash8 and h not in gone]
+    there = {*situation.deployments, *situation.replicas}
+    old = [h for h in there if h != situation.hash8 and h not in gone]
     return [situation.hash8, *sorted(old)] if situation.target is not None else sorted(old)
 
 
@@ -270,7 +271,7 @@ def _later_looks(situation: Situation) -> Iterator[float]:
     canary = situation.canary
     if canary is not None and canary.seconds_left is not None:
         yield canary.seconds_left
-    if canary is not None and situation.world.settings.has_xds and not canary.is_verified:
+    if canary is not None and situation.world.settings.has_xds and not canary.is_settled:
         is_counting = canary.pause is None or situation.world.clients.counted is None
         yield COUNT_SECONDS if is_counting else PENDING_SECONDS
     is_scaled = situation.spec.autoscaling is not None

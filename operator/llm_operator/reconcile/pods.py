@@ -62,9 +62,10 @@ def has_started(pod: Manifest) -> bool:
     return any("running" in state or "terminated" in state for state in states)
 
 
-def restarts(pod: Manifest) -> int:
-    """How often its container that ended most often was started again."""
-    return max((int(s.get("restartCount") or 0) for s in container_statuses(pod)), default=0)
+def restarts_of_ended(pod: Manifest) -> int:
+    """How often its container was started again that does not run now; the most of them."""
+    ended = (s for s in container_statuses(pod) if "running" not in (s.get("state") or {}))
+    return max((int(status.get("restartCount") or 0) for status in ended), default=0)
 
 
 def is_ready(pod: Manifest) -> bool:

@@ -21,7 +21,7 @@ def of_situation(situation: Situation) -> Mapping[str, Any]:
     }
     if situation.canary is not None:
         found |= _steps(situation.canary)
-    elif not situation.wanted:
+    else:
         found |= _kept(situation)
     return {key: value for key, value in found.items() if value is not None}
 
@@ -32,6 +32,8 @@ def _phase(situation: Situation) -> str | None:
     canary = situation.canary
     if canary is not None and canary.abort is not None:
         return "Aborting" if canary.pods else "RolledBack"
+    if _kept(situation).get("abort"):
+        return "RolledBack"
     if verdicts.has_missed_deadline(situation):
         return "Stalled"
     if canary is not None and canary.pause is not None:
@@ -76,9 +78,12 @@ def _steps(canary: Canary) -> dict[str, Any]:
 
 
 def _kept(situation: Situation) -> dict[str, Any]:
-    """At zero there is no canary: one that was taken back comes back so."""
-    before = situation.world.deployment.status
+    """What outlasts a canary: the command that was seen, while it stands; and at zero, where there
+    is none, that the revision was taken back."""
+    before, action = situation.world.deployment.status, situation.world.deployment.rollout_action
     rollout = before.get("rollout") or {}
-    if before.get("currentRevision") != situation.hash8 or not rollout.get("abort"):
-        return {}
-    return {key: rollout.get(key) for key in ("stepIndex", "stepHash", "abort", "lastAction")}
+    kept = {"lastAction": action if action == rollout.get("lastAction") else None}
+    is_same = before.get("currentRevision") == situation.hash8
+    if not situation.wanted and is_same and rollout.get("abort"):
+        kept |= {key: rollout.get(key) for key in ("stepIndex", "stepHash", "abort")}
+    return kept

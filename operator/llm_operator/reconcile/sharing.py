@@ -13,7 +13,7 @@ from llm_operator.reconcile.endpoints import endpoints
 from llm_operator.reconcile.world import World, uid_of
 from llm_operator.render import labels
 from llm_operator.rollout.clients import Clients, have_accepted
-from llm_operator.rollout.drawn import SETTLE_SECONDS, Count, Draw, begin, taken
+from llm_operator.rollout.drawn import Count, Draw, taken
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,8 +49,9 @@ class Sharing:
         counts, now = tuple(_counts(world)), self.clock()
         draw = self._draws.get(key)
         if draw is None or draw.shares != shares:
-            draw = self._draws[key] = begin(shares, counts, now)
-        if now >= draw.since + SETTLE_SECONDS:
+            draw = Draw(shares=shares, since=now)
+        draw = self._draws[key] = draw.looked_at(counts, now)
+        if draw.is_settled(now):
             clients = replace(clients, counted=taken(draw, counts))
         return replace(world, clients=clients)
 

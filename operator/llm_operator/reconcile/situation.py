@@ -269,7 +269,10 @@ def _canary(situation: Situation) -> Canary | None:
         wanted=situation.wanted,
         fleet=situation.target_fleet,
     )
-    return canary if canary is not None and canary.stable in situation.deployments else None
+    if canary is None or canary.stable in situation.deployments:
+        return canary
+    # Somebody has deleted the stable one's Deployment: it is made again from what is on record.
+    return canary if situation.record_of(canary.stable) is not None else None
 
 
 def _stable(situation: Situation) -> str | None:
@@ -317,7 +320,8 @@ def _carrying(situation: Situation) -> str | None:
     """A model that is exported for the first time, or that never starts, carries nothing."""
     target, stable = situation.hash8, situation.stable
     if situation.canary is not None and not situation.canary.is_over:
-        return situation.canary.stable
+        stable = situation.canary.stable
+        return stable if stable in situation.deployments else None
     if any(map(pods.has_been_ready, situation.pods_of(target))) or stable is None:
         return target if target in situation.deployments else None
     return next((hash8 for hash8 in (stable, target) if hash8 in situation.deployments), None)

@@ -239,8 +239,11 @@ def _rolled_back(situation: Situation, abort: Abort) -> str:
 
 
 def _command(situation: Situation, command: str, revision: str) -> str:
-    name = situation.world.deployment.name
-    return f"kubectl annotate --overwrite llmd {name} {ROLLOUT_ACTION}={command}@{revision}"
+    name, action = situation.world.deployment.name, f"{command}@{revision}"
+    written = f"kubectl annotate --overwrite llmd {name} {ROLLOUT_ACTION}={action}"
+    if situation.world.deployment.rollout_action != action:
+        return written
+    return f"{written}, after it was taken away: kubectl annotate llmd {name} {ROLLOUT_ACTION}-"
 
 
 def _rollout_healthy(situation: Situation) -> Iterator[Condition]:

@@ -92,7 +92,9 @@ class Facts:
         are_shares_true: whether calls are shared now as the step asks.
         deadline_seconds: how long a step may wait for its next pod.
         failure: what is wrong with the revision's pods, where waiting would not help.
-        action: the command that somebody gave for this very revision, COMMAND@REVISION.
+        pods: those of the revision that are there, whatever they do.
+        action: the command that stands, COMMAND@REVISION.
+        is_for_it: whether it is for this very revision.
     """
 
     now: datetime
@@ -101,7 +103,9 @@ class Facts:
     are_shares_true: bool
     deadline_seconds: int = 1800
     failure: Failure | None = None
+    pods: int = 0
     action: str | None = None
+    is_for_it: bool = True
 
 
 def advance(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress:
@@ -109,8 +113,8 @@ def advance(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress
     shown to clients before it can be true."""
     if facts.action is None:
         progress = replace(progress, last_action=None)
-    elif facts.action != progress.last_action:
-        return _obey(replace(progress, last_action=facts.action), steps, facts)
+    elif facts.is_for_it and facts.action != progress.last_action:
+        return _obey(progress, steps, facts)
     if progress.abort is not None:
         return progress
     if facts.failure is not None:
@@ -136,10 +140,14 @@ def _further(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progres
 
 
 def _obey(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress:
-    """What was taken back can only be tried again, and what was not cannot."""
+    """What was taken back can only be tried again, and what was not cannot. Pods of the attempt
+    before would end the next one: a retry waits until they are gone."""
     command = str(facts.action).partition("@")[0]
+    if progress.abort is not None and command == RETRY:
+        return progress if facts.pods else Progress(last_action=facts.action)
+    progress = replace(progress, last_action=facts.action)
     if progress.abort is not None:
-        return Progress(last_action=facts.action) if command == RETRY else progress
+        return progress
     match command:
         case "promote" if progress.step < len(steps):
             return _next(progress)
@@ -199,14 +207,13 @@ def has_pods(progress: Progress, steps: Sequence[Step], wanted: int, available: 
 
 def percent(progress: Progress, steps: Sequence[Step], wanted: int, available: int) -> int:
     """Per cent of the calls that the new revision gets now: what its step says once it has the pods
-    for it, until then what the step before said, and nothing while none of its pods serves or when
-    it was taken back."""
+    for it, until then what the step before said and no more than its pods are of all, and nothing
+    while none of them serves or when it was taken back."""
     if available == 0 or progress.abort is not None:
         return 0
-    is_ready = has_pods(progress, steps, wanted, available)
-    if progress.step >= len(steps):
-        return 100 if is_ready else _percent(steps)
-    return _percent(steps[: progress.step + is_ready])
+    if has_pods(progress, steps, wanted, available):
+        return 100 if progress.step >= len(steps) else _percent(steps[: progress.step + 1])
+    return min(_percent(steps[: progress.step]), 100 * available // wanted)
 
 
 def _percent(steps: Sequence[Step]) -> int:

@@ -7,12 +7,14 @@ show here, and nowhere else.
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 
 SIGMAS = 3.0
+LATE_SECONDS = 1.0
+"""Counting begins so long after clients have accepted a share: calls were on their way before, and
+pods tell their counters late."""
 SETTLE_SECONDS = 2.0
-"""Calls are counted for so long before the first verdict: some were on their way before the share
-changed."""
+"""The first verdict comes so long after clients have accepted it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,13 +23,24 @@ class Draw:
 
     Attributes:
         shares: per cent by revision.
-        since: when counting began, in seconds of the caller's clock.
-        first: requests that each pod had taken in then, by uid; of a pod that came later, nought.
+        since: when clients had accepted it, in seconds of the caller's clock.
+        first: requests that each pod had taken in when counting began, by uid; of a pod that came
+            later, nought. None before that.
     """
 
     shares: Mapping[str, int]
     since: float
-    first: Mapping[str, int] = field(default_factory=dict)
+    first: Mapping[str, int] | None = None
+
+    def looked_at(self, counts: Iterable["Count"], now: float) -> "Draw":
+        """Counting begins where its time has come."""
+        if self.first is not None or now < self.since + LATE_SECONDS:
+            return self
+        return replace(self, first={each.pod: each.requests for each in counts})
+
+    def is_settled(self, now: float) -> bool:
+        """Whether there may be a verdict."""
+        return self.first is not None and now >= self.since + SETTLE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,16 +52,11 @@ class Count:
     requests: int
 
 
-def begin(shares: Mapping[str, int], counts: Iterable[Count], now: float) -> Draw:
-    """Counting starts here."""
-    return Draw(shares=shares, since=now, first={each.pod: each.requests for each in counts})
-
-
 def taken(draw: Draw, counts: Iterable[Count]) -> Mapping[str, int]:
     """Requests by revision since then. A pod whose count fell has started anew."""
-    sums = dict.fromkeys(draw.shares, 0)
+    sums, known = dict.fromkeys(draw.shares, 0), draw.first or {}
     for each in counts:
-        first = draw.first.get(each.pod, 0)
+        first = known.get(each.pod, 0)
         since = each.requests - first if each.requests >= first else each.requests
         if each.revision in sums:
             sums[each.revision] += since

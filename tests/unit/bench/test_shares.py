@@ -76,3 +76,7 @@ def test_chance_alone_herds_few_requests_and_hardly_many() -> None:
 
     assert at(1000) < 1.1
     assert at(1) > 1.4
+
+
+def test_what_was_not_measured_meets_no_target() -> None:
+    assert not herding([], {"a": 1.0}, 5.0) <= 1.5

@@ -1,7 +1,8 @@
 """What pods say late is put right afterwards, exactly."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ class Told:
     late: float = 0.0
     pause: float = 0.5
     changes: list[tuple[float, int]] = field(default_factory=lambda: [(BORN, 0)])
+    born: float = BORN
 
     def become(self, at: float, requests: int) -> None:
         self.changes.append((at, requests))
@@ -38,14 +40,14 @@ class Told:
 
     def report(self, now: float) -> PodReport:
         """As of the last message that has come by now; one is written every `pause`."""
-        at = ((now - self.late - BORN) // self.pause) * self.pause
+        at = ((now - self.late - self.born) // self.pause) * self.pause
         told = load(
-            self.requests(BORN + at),
+            self.requests(self.born + at),
             at_seconds=at,
-            request_seconds=self.total(BORN + at),
-            received=sum(max(0, n) for _, n in self.changes if _ <= BORN + at),
+            request_seconds=self.total(self.born + at),
+            received=sum(count for since, count in self.changes if since <= self.born + at),
         )
-        return PodReport(uid=f"pod-{self.number}", load=told, age=now - BORN - at)
+        return PodReport(uid=f"pod-{self.number}", load=told, age=now - self.born - at)
 
 
 def seen(now: float, *pods: PodReport) -> Observation:
@@ -157,10 +159,66 @@ def test_a_process_that_starts_again_starts_over() -> None:
 
 def test_a_pod_that_tells_no_time_is_taken_at_its_word() -> None:
     reckoning = Reckoning().see(seen(START, pod(0, 3))).see(seen(START + 1, pod(0, 3)))
-    assert reckoning == Reckoning(moment=START + 1)
+    assert reckoning == Reckoning(now=START + 1, moment=START + 1)
 
 
 def test_what_is_known_of_a_pod_goes_with_it() -> None:
     reckoning = Reckoning().see(seen(START, pod(0, at_seconds=1.0)))
     assert set(reckoning.tracks) == {"pod-0"}
     assert not reckoning.see(seen(START + 1)).tracks
+
+
+def course_of(pods: list[Told], seconds: float, step: float = 0.1) -> Course:
+    course = Course(autoscaling(stableWindowSeconds=60), current=len(pods))
+    for _ in range(round(seconds / step)):
+        course.look([told.report(course.now + step) for told in pods], after=step)
+    return course
+
+
+def stable(course: Course) -> float:
+    """Requests, as the stable window takes them."""
+    return SLOTS * course.memory.stable.over(course.now, 60)
+
+
+def test_short_requests_count_as_long_as_they_last() -> None:
+    """However seldom pods speak: two requests of 50 ms each second at each of three pods."""
+    pods = [Told(number, late=0.01) for number in range(3)]
+    for tick in range(0, 140):
+        for told in pods:
+            told.become(START + tick * 0.5 + 0.1, 1)
+            told.become(START + tick * 0.5 + 0.15, 0)
+    assert stable(course_of(pods, 65)) == pytest.approx(3 * 2 * 0.05, rel=0.02)
+
+
+def test_a_clock_that_is_set_forward_changes_no_load() -> None:
+    pods = [Told(number) for number in range(3)]
+    for told in pods:
+        told.become(START - 50, 3)
+    course = course_of(pods, 65)
+    before = stable(course)
+    course.now += 400.0
+    for told in pods:
+        told.changes = [(at + 400.0, count) for at, count in told.changes]
+        told.born += 400.0
+    for _ in range(10):
+        course.look([told.report(course.now + 0.1) for told in pods], after=0.1)
+        assert stable(course) == pytest.approx(before, rel=0.01)
+
+
+def test_a_pod_that_lies_once_is_forgotten() -> None:
+    """About its clock, its requests and its sum at a time, as far as a message can."""
+    honest = [Told(0)]
+    honest[0].become(START - 50, 3)
+    course = course_of(honest, 65)
+    report = honest[0].report(course.now + 0.1)
+    assert report.load is not None
+    lie = replace(report.load, received=2**62, at_seconds=9e8, request_seconds=1.5e16)
+    course.look([replace(report, load=lie)], after=0.1)
+    for _ in range(650):
+        course.look([honest[0].report(course.now + 0.1)], after=0.1)
+    assert stable(course) == pytest.approx(3.0, rel=0.01)
+
+
+def test_pods_that_tell_no_time_hold_nobody_up() -> None:
+    old = PodReport(uid="pod-9", load=load(3), age=1000.0)
+    assert Reckoning().see(seen(START, old)).moment == START

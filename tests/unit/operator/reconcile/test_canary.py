@@ -7,6 +7,7 @@ import pytest
 
 from llm_operator.api.llmdeployment import ROLLOUT_ACTION
 from llm_operator.reconcile.actions import Plan
+from llm_operator.reconcile.canary import LONGEST_GOODBYE_SECONDS
 from llm_operator.rollout.clients import Clients, ClientTraffic
 from support import worlds
 from support.simulated_cluster import KilledError, SimulatedCluster
@@ -50,6 +51,11 @@ def run(cluster: SimulatedCluster, rounds: int = 12, **changes: Any) -> list[Pla
         made.append(cluster.reconcile())
         cluster.step()
     return made
+
+
+def is_complete(cluster: SimulatedCluster) -> bool:
+    """Whether nothing of a canary is left but the command that somebody may have given."""
+    return {**rollout(cluster), "lastAction": None} == {"phase": "Complete", "lastAction": None}
 
 
 def percent(cluster: SimulatedCluster) -> int | None:
@@ -96,7 +102,7 @@ def sentence(cluster: SimulatedCluster) -> str:
 
 def test_the_first_revision_takes_no_steps() -> None:
     cluster = serving()
-    assert rollout(cluster) == {"phase": "Complete"}
+    assert is_complete(cluster)
 
 
 def test_a_change_gives_the_new_revision_its_share_and_pauses() -> None:
@@ -128,7 +134,7 @@ def test_a_promoted_canary_goes_through_the_rest_and_replaces_the_old_revision()
     old, new = changed(cluster)
     promote(cluster, new)
     made = run(cluster, 40)
-    assert rollout(cluster) == {"phase": "Complete"}
+    assert is_complete(cluster)
     assert cluster.deployment["status"]["stableRevision"] == new
     assert (cluster.available(old), cluster.available(new)) == (0, 4)
     events = told(made)
@@ -225,7 +231,7 @@ def test_a_change_that_is_taken_back_gives_the_calls_back_at_once() -> None:
     cluster.reconcile()
     assert shares(cluster) == [{"revision": old, "percent": 100}, {"revision": new, "percent": 0}]
     run(cluster, 15)
-    assert rollout(cluster) == {"phase": "Complete"}
+    assert is_complete(cluster)
     assert (cluster.available(old), cluster.available(new)) == (4, 0)
 
 
@@ -255,7 +261,7 @@ def test_a_rolling_update_finishes_what_a_canary_began() -> None:
     old, new = changed(cluster)
     cluster.edit(rollout={"strategy": "RollingUpdate"})
     run(cluster, 30)
-    assert rollout(cluster) == {"phase": "Complete"}
+    assert is_complete(cluster)
     assert (cluster.available(old), cluster.available(new)) == (0, 4)
 
 
@@ -267,7 +273,7 @@ def test_a_third_revision_that_is_rolled_out_at_once_gets_no_call_before_it_serv
         run(cluster, 1)
         called = [share["revision"] for share in shares(cluster) if share["percent"]]
         assert all(cluster.available(revision) for revision in called)
-    assert rollout(cluster) == {"phase": "Complete"}
+    assert is_complete(cluster)
 
 
 @pytest.mark.parametrize("pods", [1, 2])
@@ -287,7 +293,7 @@ def test_without_a_control_plane_shares_are_told_and_never_verified() -> None:
     assert rollout(cluster)["weights"]["verified"] is False
     promote(cluster, new)
     run(cluster, 40)
-    assert rollout(cluster) == {"phase": "Complete"}
+    assert is_complete(cluster)
 
 
 def test_a_verified_share_stays_so_while_clients_come_and_go() -> None:
@@ -366,7 +372,7 @@ def test_a_pause_counts_for_no_deadline() -> None:
     _, new = changed(cluster)
     cluster.step(490.0)
     run(cluster, 60)
-    assert rollout(cluster) == {"phase": "Complete"}
+    assert is_complete(cluster)
     assert cluster.available(new) == 4
 
 
@@ -396,9 +402,36 @@ def test_the_pods_of_what_is_taken_back_stay_until_no_client_calls_them() -> Non
     run(cluster, 10, acknowledged=1)
     assert (rollout(cluster)["phase"], percent(cluster)) == ("Aborting", 0)
     assert cluster.available(new) == 1
-    run(cluster, 5)
+    run(cluster, LONGEST_GOODBYE_SECONDS, acknowledged=1)
     assert rollout(cluster)["phase"] == "RolledBack"
     assert is_all_the_old_ones(cluster, old, new)
+
+
+def test_calls_that_do_not_come_by_xds_keep_nothing_that_is_taken_back() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    for _ in range(8):
+        clients(cluster)
+        found = cluster.around["clients"]
+        strays = {each["revision"]: 500 for each in shares(cluster)}
+        cluster.around["clients"] = Clients(reports=found.reports, counted=strays)
+        cluster.reconcile()
+        cluster.step()
+    assert is_all_the_old_ones(cluster, old, new)
+
+
+def test_a_retry_waits_until_the_pods_of_the_attempt_before_are_gone() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 2, acknowledged=1)
+    assert cluster.available(new) == 1
+    say(cluster, f"retry@{new}")
+    run(cluster, 2, acknowledged=1)
+    assert "abort" in rollout(cluster)
+    run(cluster, 20)
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
 
 
 def test_a_retry_begins_at_the_first_step() -> None:
@@ -447,7 +480,7 @@ def test_a_change_that_is_taken_back_after_an_abort_leaves_nothing_of_it() -> No
     run(cluster, 10)
     cluster.edit(runtime={})
     run(cluster, 15)
-    assert rollout(cluster) == {"phase": "Complete"}
+    assert is_complete(cluster)
     assert condition(cluster, "Ready")["status"] == "True"
 
 
@@ -463,12 +496,19 @@ def test_an_abort_outlasts_a_time_at_zero() -> None:
     assert is_all_the_old_ones(cluster, old, new)
 
 
-def test_promoted_in_full_it_passes_all_steps() -> None:
-    cluster = serving()
+@pytest.mark.parametrize("last", [50, 100])
+def test_promoted_in_full_it_passes_all_steps_and_gets_no_more_calls_than_it_has_pods_for(
+    last: int,
+) -> None:
+    cluster = serving(steps=[{"setWeight": 20}, {"pause": {}}, {"setWeight": last}])
     old, new = changed(cluster)
     say(cluster, f"promote-full@{new}")
-    run(cluster, 30)
-    assert rollout(cluster) == {"phase": "Complete"}
+    for _ in range(30):
+        run(cluster, 1)
+        if shares(cluster):
+            assert (percent(cluster) or 0) <= 25 * max(1, cluster.available(new))
+            assert cluster.available(old) == 4 or percent(cluster) == 100
+    assert is_complete(cluster)
     assert (cluster.available(old), cluster.available(new)) == (0, 4)
 
 
@@ -496,6 +536,72 @@ def test_a_pod_that_has_ended_three_times_takes_its_revision_back_at_once() -> N
     run(cluster, 10)
     assert is_all_the_old_ones(cluster, old, new)
     assert condition(cluster, "RolloutHealthy")["reason"] == "CrashLoopBackOff"
+
+
+def test_a_command_that_stands_is_not_obeyed_again_when_its_revision_comes_back() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    say(cluster, f"promote-full@{new}")
+    run(cluster, 40)
+    cluster.edit(**OTHER_CHANGE)
+    run(cluster, 15)
+    cluster.edit(**CHANGE)
+    run(cluster, 30)
+    cluster.edit(**OTHER_CHANGE)
+    run(cluster, 30)
+    cluster.edit(rollout={"strategy": "RollingUpdate"})
+    run(cluster, 40)
+    cluster.edit(rollout={"strategy": "Canary", "steps": STEPS}, **CHANGE)
+    run(cluster, 30)
+    assert cluster.deployment["status"]["currentRevision"] == new
+    assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
+
+
+def test_a_command_is_not_obeyed_again_after_a_time_at_zero_or_with_other_steps() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    promote(cluster, new)
+    run(cluster, 2)
+    for edit in (
+        {"replicas": 0},
+        {"replicas": 4},
+        {"rollout": {"strategy": "Canary", "steps": [{"setWeight": 5}, {"pause": {}}]}},
+    ):
+        cluster.edit(**edit)
+        run(cluster, 15)
+    assert (rollout(cluster)["phase"], rollout(cluster)["stepIndex"]) == ("Paused", 1)
+
+
+def test_a_stable_deployment_that_somebody_deletes_is_made_again() -> None:
+    cluster = serving()
+    old, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10)
+    (name,) = [n for k, n in cluster.objects if k == "Deployment" and n.endswith(old)]
+    for pod in list(cluster.runtime_pods(old)):
+        cluster.pods.pop(pod["metadata"]["name"])
+    del cluster.objects[("Deployment", name)]
+    run(cluster, 15)
+    assert rollout(cluster)["phase"] == "RolledBack"
+    assert is_all_the_old_ones(cluster, old, new)
+
+
+def test_old_restarts_of_a_pod_that_runs_take_nothing_back() -> None:
+    cluster = serving()
+    _, new = changed(cluster)
+    (pod,) = cluster.runtime_pods(new)
+    pod["status"]["containerStatuses"] = [
+        {
+            "name": "runtime",
+            "restartCount": 7,
+            "ready": False,
+            "state": {"running": {}},
+            "lastState": {"terminated": {"exitCode": 1}},
+        }
+    ]
+    clients(cluster)
+    cluster.reconcile()
+    assert "abort" not in rollout(cluster)
 
 
 @pytest.mark.parametrize("die_after", range(6))

@@ -13,7 +13,7 @@ from llm_operator.reconcile.caches import Caches
 from llm_operator.reconcile.sharing import Sharing
 from llm_operator.reconcile.world import World
 from llm_operator.rollout.clients import ClientTraffic
-from llm_operator.rollout.drawn import SETTLE_SECONDS
+from llm_operator.rollout.drawn import LATE_SECONDS, SETTLE_SECONDS
 from support import worlds
 
 KEY = Key("default", "demo")
@@ -69,8 +69,10 @@ def place() -> Place:
 def test_requests_are_counted_from_when_all_clients_follow(place: Place) -> None:
     place.reports.told = (FOLLOWS,)
     assert place.look(SHARES, aaaa=1000, bbbb=50).clients.counted is None
-    place.now += SETTLE_SECONDS
-    assert place.look(SHARES, aaaa=1090, bbbb=60).clients.counted == {"aaaa": 90, "bbbb": 10}
+    place.now += LATE_SECONDS
+    assert place.look(SHARES, aaaa=1001, bbbb=55).clients.counted is None  # told late
+    place.now += SETTLE_SECONDS - LATE_SECONDS
+    assert place.look(SHARES, aaaa=1091, bbbb=65).clients.counted == {"aaaa": 90, "bbbb": 10}
 
 
 def test_counting_begins_anew_with_other_shares(place: Place) -> None:

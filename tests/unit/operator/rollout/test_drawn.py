@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from llm_operator.rollout.drawn import Count, begin, is_within_bounds, taken
+from llm_operator.rollout.drawn import Count, Draw, is_within_bounds, taken
 
 SHARES = {"aaaa": 90, "bbbb": 10}
 
@@ -31,21 +31,21 @@ def test_a_true_draw_is_within_bounds_nearly_always(shares: dict[str, int]) -> N
 
 
 def test_requests_are_counted_from_when_the_share_began() -> None:
-    draw = begin(SHARES, [Count("aaaa", "p1", 1000), Count("bbbb", "p2", 5)], 0.0)
+    draw = Draw(shares=SHARES, since=0.0, first={"p1": 1000, "p2": 5})
     later = [Count("aaaa", "p1", 1090), Count("bbbb", "p2", 15)]
     assert taken(draw, later) == {"aaaa": 90, "bbbb": 10}
 
 
 def test_a_pod_that_came_later_counts_from_its_start() -> None:
-    draw = begin(SHARES, [Count("aaaa", "p1", 1000)], 0.0)
+    draw = Draw(shares=SHARES, since=0.0, first={"p1": 1000})
     assert taken(draw, [Count("aaaa", "p1", 1000), Count("bbbb", "p2", 7)])["bbbb"] == 7
 
 
 def test_a_pod_that_started_anew_counts_from_nought() -> None:
-    draw = begin(SHARES, [Count("aaaa", "p1", 1000)], 0.0)
+    draw = Draw(shares=SHARES, since=0.0, first={"p1": 1000})
     assert taken(draw, [Count("aaaa", "p1", 12)])["aaaa"] == 12
 
 
 def test_pods_of_other_revisions_count_for_nothing() -> None:
-    draw = begin(SHARES, [], 0.0)
+    draw = Draw(shares=SHARES, since=0.0, first={})
     assert taken(draw, [Count("cccc", "p9", 50)]) == {"aaaa": 0, "bbbb": 0}
