@@ -84,16 +84,15 @@ class Reading:
 def herding(readings: Sequence[Reading], fair: Mapping[str, float], window: float) -> float:
     """The largest multiple of its fair share that a pod has taken in within any such window; NaN
     without one, which meets no target."""
-    worst = math.nan
+    multiples = []
     for end in readings:
         begin = next((r for r in readings if end.at - window <= r.at < end.at), None)
         if begin is None or end.at - begin.at < window * 0.8:
             continue
         taken = {pod: end.requests[pod] - begin.requests[pod] for pod in fair}
         if total := sum(taken.values()):
-            most = max(taken[pod] / total / fair[pod] for pod in fair)
-            worst = most if math.isnan(worst) else max(worst, most)
-    return worst
+            multiples.append(max(taken[pod] / total / fair[pod] for pod in fair))
+    return max(multiples, default=math.nan)
 
 
 def chance(readings: Sequence[Reading], fair: Mapping[str, float], window: float) -> float:

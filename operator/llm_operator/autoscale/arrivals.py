@@ -85,6 +85,5 @@ def _new(load: Load, arrivals: Arrivals, now: float, brief: float) -> float:
 
 def _pods(load: Load, waiting: float) -> float:
     """The load in pods if only so many requests of the queue counted."""
-    requests = load.running + load.waiting + load.held
     counted = load.running + load.held + min(float(load.waiting), waiting)
-    return load.pods * counted / requests
+    return load.pods * counted / load.requests

@@ -67,11 +67,14 @@ class Load:
     def is_mostly_unknown(self) -> bool:
         return self.missing * 2 > self.ready
 
+    @property
+    def requests(self) -> int:
+        return self.running + self.waiting + self.held
+
     def each(self, pods: float) -> float:
         """Of a pod, what one request is worth where all of them are worth so many pods."""
-        requests = self.running + self.waiting + self.held
-        if requests:
-            return pods / requests
+        if self.requests:
+            return pods / self.requests
         return 1 / self.profile.slots if self.profile.slots else 0.0
 
     @property
@@ -115,7 +118,7 @@ def is_credible(load: PodLoad | None) -> bool:
 
 def _pods(reports: Sequence[PodLoad], load: Load, spec: AutoscalingSpec) -> float:
     """The load in pods. No request fills more than one pod, however long it is."""
-    profile, requests = load.profile, load.running + load.waiting + load.held
+    profile, requests = load.profile, load.requests
     if spec.metric == "Concurrency":
         return requests / profile.slots
     queued = sum(report.prompt_tokens_queued for report in reports)
@@ -150,7 +153,7 @@ def _profile(
 
 def _lengths(reports: Sequence[PodLoad], known: Profile) -> Profile:
     """Lengths of requests, averaged over pods by the work they have."""
-    busy = [(r.running + r.waiting, r) for r in reports if r.mean_prompt > 0 and not r.is_idle]
+    busy = [(r.requests, r) for r in reports if r.mean_prompt > 0 and not r.is_idle]
     requests = sum(weight for weight, _ in busy)
     known = replace(known, service=_service(reports) or known.service)
     if requests:

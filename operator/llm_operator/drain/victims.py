@@ -132,6 +132,6 @@ def _least_work_first(pod: Candidate) -> tuple[bool, bool, bool, int, int, float
     """Pods of nodes that are being emptied first, then pods that serve nobody, then the idlest, of
     equals the youngest. One that reports nothing comes last: it may be busy."""
     load = pod.load
-    requests = load.running + load.waiting if load else 0
+    requests = load.requests if load else 0
     order = (not pod.is_on_leaving_node, pod.is_ready, load is None)
     return (*order, requests, pod.work, pod.age_seconds, pod.uid)

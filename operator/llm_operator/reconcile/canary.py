@@ -6,7 +6,7 @@ what follows for pods and shares.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -14,10 +14,10 @@ from typing import Any
 from llm_operator.api.conditions import moment
 from llm_operator.api.llmdeployment import LLMDeploymentSpec, RolloutStep
 from llm_operator.reconcile import pods
-from llm_operator.reconcile.world import Manifest, World
+from llm_operator.reconcile.world import World
 from llm_operator.rollout.canary import (
-    COMMANDS,
     Abort,
+    Command,
     Facts,
     Failure,
     Pause,
@@ -115,7 +115,7 @@ def canary_of(
         are_shares_true=_are_true(world, shares_at(before)),
         deadline_seconds=spec.rollout.progress_deadline_seconds,
         failure=_failure(world, spec, revision),
-        pods=sum(1 for _ in _pods_of(world, revision)),
+        pods=sum(1 for _ in pods.staying(world.pods, revision)),
         action=world.deployment.rollout_action,
         is_for_it=_is_for(world, revision),
     )
@@ -208,20 +208,16 @@ def _shortage(told: Mapping[str, Any] | None) -> Shortage | None:
 
 
 def _abort(told: Mapping[str, Any] | None) -> Abort | None:
-    failure = Failure(told["reason"], told["message"]) if told else None
-    return Abort(failure, moment(told["time"])) if told and failure else None
-
-
-def _pods_of(world: World, revision: str) -> Iterator[Manifest]:
-    """Those that are not on their way out: one on a lost node may be so for ever."""
-    for pod in sorted(world.pods, key=lambda pod: str(pod["metadata"]["name"])):
-        if pods.is_runtime_pod(pod, revision) and not pods.is_terminating(pod):
-            yield pod
+    if not told:
+        return None
+    return Abort(Failure(told["reason"], told["message"]), moment(told["time"]))
 
 
 def _failure(world: World, spec: LLMDeploymentSpec, revision: str) -> Failure | None:
-    """A pod of the revision that ends again and again, each time for that reason."""
-    for pod in _pods_of(world, revision):
+    """A pod of the revision that ends again and again, each time for that reason. One that is on
+    its way out does not count: on a lost node it may be so for ever."""
+    mine = pods.staying(world.pods, revision)
+    for pod in sorted(mine, key=lambda pod: str(pod["metadata"]["name"])):
         trouble = pods.trouble_of(pod, spec.rollout.startup_timeout_seconds)
         if trouble is not None and pods.restarts_of_ended(pod) >= MOST_RESTARTS:
             return Failure(trouble.reason, f"pod {pod['metadata']['name']}: {trouble.message}")
@@ -248,4 +244,4 @@ def _weights(world: World) -> Mapping[str, Any]:
 def _is_for(world: World, revision: str) -> bool:
     """Whether the command that stands is one for this revision."""
     given = world.deployment.rollout_action
-    return given in {f"{command}@{revision}" for command in COMMANDS}
+    return given in {f"{command}@{revision}" for command in Command}

@@ -9,7 +9,7 @@ from llm_operator.drain.victims import DRAINED_COST
 from llm_operator.reconcile.actions import Apply, Cost, Event, Write
 from llm_operator.reconcile.difference import has_drifted
 from llm_operator.reconcile.world import World
-from llm_operator.rollout.canary import RETRY
+from llm_operator.rollout.canary import Command
 
 _STARTED = {
     Reason.EXPORTING: "ExportStarted",
@@ -122,7 +122,7 @@ def _of_command(old: Stored, new: Stored) -> Iterator[Event]:
     action = str(new.get("lastAction") or "")
     if not action or action == old.get("lastAction") or new.get("abort"):
         return
-    if action.startswith(RETRY):
+    if action.startswith(Command.RETRY):
         if old.get("abort"):
             message = f"{action}: once more from the first step"
             yield Event("Normal", "RolloutRetried", message, action="Retry")

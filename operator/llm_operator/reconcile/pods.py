@@ -1,7 +1,7 @@
 """What a pod's status says about why it does not serve. Pure reading."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,11 @@ def is_runtime_pod(pod: Manifest, hash8: str | None = None) -> bool:
     """Whether it serves (a certain revision, if one is given)."""
     found = pod["metadata"].get("labels") or {}
     return found.get(labels.COMPONENT) == "runtime" and hash8 in (None, found.get(labels.REVISION))
+
+
+def staying(found: Iterable[Manifest], hash8: str | None = None) -> Iterator[Manifest]:
+    """Runtime pods that are not on their way out (of a certain revision, if one is given)."""
+    return (pod for pod in found if is_runtime_pod(pod, hash8) and not is_terminating(pod))
 
 
 def is_terminating(pod: Manifest) -> bool:

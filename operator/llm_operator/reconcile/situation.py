@@ -16,6 +16,7 @@ from llm_operator.render import revision as intents
 from llm_operator.render.artifact import Artifact
 from llm_operator.render.controller_revision import Revision, revision_from_record
 from llm_operator.render.pod_template import Serving, pod_template
+from llm_operator.rollout.canary import Abort
 from llm_operator.rollout.clients import Shares
 from llm_operator.rollout.rolling import Fleet, next_replicas, without_target
 
@@ -48,6 +49,11 @@ class Situation:
     stable one. Its pods are drained before they go. None without a Deployment of either."""
     shrinking: Shrinking | None = None
     """How the carrying revision gets rid of pods that are too many."""
+
+    @property
+    def abort(self) -> Abort | None:
+        """That the target was taken back, and why."""
+        return self.canary.abort if self.canary is not None else None
 
     @property
     def wanted(self) -> int:
@@ -112,9 +118,7 @@ class Situation:
 
     def pods_of(self, hash8: str | None = None) -> Iterator[Manifest]:
         """Runtime pods that are not on their way out."""
-        for pod in self.world.pods:
-            if pods.is_runtime_pod(pod, hash8) and not pods.is_terminating(pod):
-                yield pod
+        return pods.staying(self.world.pods, hash8)
 
     def _fleet(self, hash8: str) -> Fleet:
         return _fleet(hash8, self.deployments.get(hash8), self.records)

@@ -20,7 +20,7 @@ from llm_operator.reconcile.canary import Canary
 from llm_operator.reconcile.policies import Refusal
 from llm_operator.reconcile.situation import Situation, count, render_template
 from llm_operator.reconcile.world import Manifest
-from llm_operator.rollout.canary import PROMOTE, RETRY, Abort
+from llm_operator.rollout.canary import Abort, Command
 from llm_operator.rollout.clients import have_accepted
 
 STEP_REASON: Mapping[str, Reason] = {
@@ -210,7 +210,7 @@ def _progressing(situation: Situation) -> Iterator[Condition]:
     kind = ConditionType.PROGRESSING
     if situation.target is None:
         return
-    abort = situation.canary.abort if situation.canary is not None else None
+    abort = situation.abort
     if abort is not None:
         yield Condition(kind, "False", Reason.ROLLED_BACK, _rolled_back(situation, abort))
     elif has_missed_deadline(situation):
@@ -234,11 +234,11 @@ def _rolled_back(situation: Situation, abort: Abort) -> str:
     return (
         f"revision {situation.hash8} was taken back: {abort.failure.message}; revision "
         f"{situation.stable} serves. Change the spec, or try it again: "
-        f"{_command(situation, RETRY, situation.hash8)}"
+        f"{_command(situation, Command.RETRY, situation.hash8)}"
     )
 
 
-def _command(situation: Situation, command: str, revision: str) -> str:
+def _command(situation: Situation, command: Command, revision: str) -> str:
     name, action = situation.world.deployment.name, f"{command}@{revision}"
     written = f"kubectl annotate --overwrite llmd {name} {ROLLOUT_ACTION}={action}"
     if situation.world.deployment.rollout_action != action:
@@ -248,7 +248,7 @@ def _command(situation: Situation, command: str, revision: str) -> str:
 
 def _rollout_healthy(situation: Situation) -> Iterator[Condition]:
     """Told of a revision that was taken back."""
-    abort = situation.canary.abort if situation.canary is not None else None
+    abort = situation.abort
     if abort is not None:
         # Another version of the operator may know reasons that this one does not.
         is_known = abort.failure.reason in set(Reason)
@@ -276,7 +276,7 @@ def _canary_sentence(situation: Situation, canary: Canary) -> str:
 def _what_a_canary_waits_for(situation: Situation, canary: Canary) -> str:
     pause = canary.pause
     if pause is not None and pause.seconds is None:
-        command = _command(situation, PROMOTE, canary.revision)
+        command = _command(situation, Command.PROMOTE, canary.revision)
         return f"paused until it is promoted: {command}"
     if pause is not None:
         return f"paused for {pause.seconds} s"
@@ -397,5 +397,4 @@ def is_stalled(situation: Situation) -> bool:
     if situation.target is None:
         export = situation.export
         return isinstance(export, exports.Failed) and not export.is_retryable
-    is_taken_back = situation.canary is not None and situation.canary.abort is not None
-    return is_taken_back or has_missed_deadline(situation)
+    return situation.abort is not None or has_missed_deadline(situation)

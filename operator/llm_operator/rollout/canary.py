@@ -9,14 +9,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from enum import StrEnum
 
-PROMOTE = "promote"
-PROMOTE_FULL = "promote-full"
-ABORT = "abort"
-RETRY = "retry"
-COMMANDS = (PROMOTE, PROMOTE_FULL, ABORT, RETRY)
-"""One step further, past the last step, back to the stable revision, and once more from the first
-step."""
+
+class Command(StrEnum):
+    """One step further, past the last step, back to the stable revision, and once more from the
+    first step."""
+
+    PROMOTE = "promote"
+    PROMOTE_FULL = "promote-full"
+    ABORT = "abort"
+    RETRY = "retry"
+
 
 ABORTED = "Aborted"
 DEADLINE = "ProgressDeadlineExceeded"
@@ -92,7 +96,7 @@ class Facts:
         are_shares_true: whether calls are shared now as the step asks.
         deadline_seconds: how long a step may wait for its next pod.
         failure: what is wrong with the revision's pods, where waiting would not help.
-        pods: those of the revision that are there, whatever they do.
+        pods: those of the revision that are there and not on their way out.
         action: the command that stands, COMMAND@REVISION.
         is_for_it: whether it is for this very revision.
     """
@@ -119,8 +123,9 @@ def advance(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress
         return progress
     if facts.failure is not None:
         return _aborted(progress, facts.failure, facts.now)
-    progress = replace(progress, shortage=_shortage(progress, steps, facts))
-    if is_late(progress, facts):
+    shortage = _shortage(progress, steps, facts)
+    progress = replace(progress, shortage=shortage)
+    if shortage is not None and facts.now >= _late_at(shortage, facts):
         return _aborted(progress, _lateness(progress, steps, facts), facts.now)
     return _further(progress, steps, facts)
 
@@ -143,17 +148,17 @@ def _obey(progress: Progress, steps: Sequence[Step], facts: Facts) -> Progress:
     """What was taken back can only be tried again, and what was not cannot. Pods of the attempt
     before would end the next one: a retry waits until they are gone."""
     command = str(facts.action).partition("@")[0]
-    if progress.abort is not None and command == RETRY:
+    if progress.abort is not None and command == Command.RETRY:
         return progress if facts.pods else Progress(last_action=facts.action)
     progress = replace(progress, last_action=facts.action)
     if progress.abort is not None:
         return progress
     match command:
-        case "promote" if progress.step < len(steps):
+        case Command.PROMOTE if progress.step < len(steps):
             return _next(progress)
-        case "promote-full":
+        case Command.PROMOTE_FULL:
             return Progress(step=len(steps), last_action=facts.action)
-        case "abort":
+        case Command.ABORT:
             return _aborted(progress, Failure(ABORTED, "somebody asked for it"), facts.now)
     return progress
 
@@ -177,11 +182,9 @@ def _shortage(progress: Progress, steps: Sequence[Step], facts: Facts) -> Shorta
     return replace(known, available=facts.available)
 
 
-def is_late(progress: Progress, facts: Facts) -> bool:
-    """Whether the next pod has not come within the deadline."""
-    shortage = progress.shortage
-    limit = timedelta(seconds=facts.deadline_seconds)
-    return shortage is not None and facts.now >= shortage.since + limit
+def _late_at(shortage: Shortage, facts: Facts) -> datetime:
+    """When the next pod has not come within the deadline."""
+    return shortage.since + timedelta(seconds=facts.deadline_seconds)
 
 
 def _lateness(progress: Progress, steps: Sequence[Step], facts: Facts) -> Failure:
@@ -230,7 +233,7 @@ def time_left(progress: Progress, steps: Sequence[Step], facts: Facts) -> float 
 
 def _ends_at(progress: Progress, steps: Sequence[Step], facts: Facts) -> datetime | None:
     if progress.shortage is not None:
-        return progress.shortage.since + timedelta(seconds=facts.deadline_seconds)
+        return _late_at(progress.shortage, facts)
     if progress.step >= len(steps) or progress.paused_since is None:
         return None
     step = steps[progress.step]

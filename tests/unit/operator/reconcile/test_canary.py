@@ -71,6 +71,14 @@ def changed(cluster: SimulatedCluster) -> tuple[str, str]:
     return old, str(cluster.deployment["status"]["currentRevision"])
 
 
+def aborted(cluster: SimulatedCluster) -> tuple[str, str]:
+    """After a change that somebody has taken back; the old revision and the new one."""
+    old, new = changed(cluster)
+    say(cluster, f"abort@{new}")
+    run(cluster, 10)
+    return old, new
+
+
 def promote(cluster: SimulatedCluster, revision: str) -> None:
     say(cluster, f"promote@{revision}")
 
@@ -378,9 +386,7 @@ def test_a_pause_counts_for_no_deadline() -> None:
 
 def test_what_is_taken_back_stays_so_and_says_how_it_is_tried_again() -> None:
     cluster = serving()
-    old, new = changed(cluster)
-    say(cluster, f"abort@{new}")
-    run(cluster, 10)
+    old, new = aborted(cluster)
     assert is_all_the_old_ones(cluster, old, new)
     assert (condition(cluster, "Progressing")["status"], sentence(cluster)) == (
         "False",
@@ -436,9 +442,7 @@ def test_a_retry_waits_until_the_pods_of_the_attempt_before_are_gone() -> None:
 
 def test_a_retry_begins_at_the_first_step() -> None:
     cluster = serving()
-    _, new = changed(cluster)
-    say(cluster, f"abort@{new}")
-    run(cluster, 10)
+    _, new = aborted(cluster)
     say(cluster, f"retry@{new}")
     made = run(cluster, 15)
     assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
@@ -464,9 +468,7 @@ def test_a_retry_that_stands_since_before_an_abort_tries_nothing_again() -> None
 
 def test_another_change_of_the_spec_begins_a_canary_of_its_own_after_an_abort() -> None:
     cluster = serving()
-    _, new = changed(cluster)
-    say(cluster, f"abort@{new}")
-    run(cluster, 10)
+    aborted(cluster)
     cluster.edit(**OTHER_CHANGE)
     run(cluster, 15)
     assert (rollout(cluster)["phase"], percent(cluster)) == ("Paused", 20)
@@ -475,9 +477,7 @@ def test_another_change_of_the_spec_begins_a_canary_of_its_own_after_an_abort() 
 
 def test_a_change_that_is_taken_back_after_an_abort_leaves_nothing_of_it() -> None:
     cluster = serving()
-    _, new = changed(cluster)
-    say(cluster, f"abort@{new}")
-    run(cluster, 10)
+    aborted(cluster)
     cluster.edit(runtime={})
     run(cluster, 15)
     assert is_complete(cluster)
@@ -486,9 +486,7 @@ def test_a_change_that_is_taken_back_after_an_abort_leaves_nothing_of_it() -> No
 
 def test_an_abort_outlasts_a_time_at_zero() -> None:
     cluster = serving()
-    old, new = changed(cluster)
-    say(cluster, f"abort@{new}")
-    run(cluster, 10)
+    old, new = aborted(cluster)
     for replicas in (0, 4):
         cluster.edit(replicas=replicas)
         run(cluster, 15)
@@ -574,9 +572,7 @@ def test_a_command_is_not_obeyed_again_after_a_time_at_zero_or_with_other_steps(
 
 def test_a_stable_deployment_that_somebody_deletes_is_made_again() -> None:
     cluster = serving()
-    old, new = changed(cluster)
-    say(cluster, f"abort@{new}")
-    run(cluster, 10)
+    old, new = aborted(cluster)
     (name,) = [n for k, n in cluster.objects if k == "Deployment" and n.endswith(old)]
     for pod in list(cluster.runtime_pods(old)):
         cluster.pods.pop(pod["metadata"]["name"])
